@@ -1,0 +1,1 @@
+//! HQ hears every store and feeds reporting

@@ -1,0 +1,1 @@
+//! Virtual replicas on virtual time, one seed a run

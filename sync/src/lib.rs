@@ -1,0 +1,1 @@
+//! The replication engine, which knows no trade

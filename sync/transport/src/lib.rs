@@ -1,0 +1,1 @@
+//! Carries peer messages between replicas over MQTT
