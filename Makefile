@@ -1,0 +1,78 @@
+# One command each. `make` alone says which.
+#
+# No linker is chosen here: since 1.90 Rust links with lld by itself, so `make` and a plain `cargo build` agree on every
+# flag and share one cache.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup setup-build setup-check setup-test check test bench demo rows \
+	format lints pure units tests binaries simulator licences replicas-agree
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Packages that take no part in the outside world. Each must also build alone, where no other package's features help it.
+PURE := selvedge-sync selvedge-domain selvedge-simulator
+SEEDS := 200
+# How long the advisory database may take to answer.
+ADVISORIES_S := 60
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+demo: setup-build ## build, and start a chain with one store on this desk (Ctrl-C ends it)
+	cargo build --release --locked -p lab -p appliance -p hq-bridge --bins
+	$(TARGET)/release/lab demo
+
+check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
+	@echo "make check: all is well"
+
+test: setup-test format lints pure tests simulator licences replicas-agree rows ## all of check, brokers, browser, processes, licences, the demo's story
+	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
+
+bench: setup-build ## print the figures (release build)
+	@.ci/bench
+
+rows: ## requirement rows shown by a test that ran and passed, and those without
+	@cargo run --quiet --locked -p lab -- rows --report $(TARGET)/nextest/default/junit.xml
+
+setup: setup-test ## install what is missing, or name it in one line
+
+setup-build:
+	@.ci/setup build
+
+setup-check:
+	@.ci/setup build nextest
+
+setup-test:
+	@.ci/setup build nextest deny brokers browser
+
+format:
+	cargo fmt --all --check
+
+lints:
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+
+pure:
+	for package in $(PURE); do cargo check --quiet --locked -p $$package; done
+
+units:
+	cargo nextest run --locked --workspace --lib --bins --test structure --test documents --profile check
+
+# The processes of the lab are started from the same folder as the lab itself, so they are built before any test runs.
+binaries:
+	cargo build --quiet --locked --workspace --bins
+
+tests: binaries
+	mkdir -p $(TARGET)/nextest
+	cargo nextest run --locked --workspace 2>&1 | tee $(TARGET)/nextest/log
+
+simulator:
+	cargo run --quiet --release --locked -p selvedge-simulator -- --seeds $(SEEDS)
+
+licences:
+	cargo deny --locked check --hide-inclusion-graph bans licenses sources
+	@.ci/advisories $(ADVISORIES_S)
+
+replicas-agree: binaries
+	$(TARGET)/debug/lab demo --check
