@@ -1,0 +1,5 @@
+//! Master data from files: catalogue, prices, taxes, people
+
+pub mod lines;
+
+pub mod fields;
