@@ -1,4 +1,6 @@
 //! The whole chain on one desk
 pub mod goods;
+pub mod recompute;
+pub mod trade_file;
 pub mod wires;
 pub mod world;
