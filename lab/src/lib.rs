@@ -3,7 +3,10 @@
 pub mod sources;
 pub mod rows;
 pub mod goods;
+pub mod world;
+pub mod wires;
 pub mod recompute;
 pub mod trade_file;
-pub mod wires;
-pub mod world;
+pub mod forms;
+pub mod hold;
+pub mod process;
