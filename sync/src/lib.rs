@@ -1,5 +1,17 @@
 //! The replication engine, which knows no trade
 
-pub mod device_keys;
 pub mod hlc;
+
 pub mod origin;
+
+pub mod version;
+
+pub mod device_keys;
+
+pub mod canonical;
+
+pub mod seal;
+
+pub mod packing;
+
+pub mod frame;

@@ -1,0 +1,345 @@
+//! Reads and writes CBOR that has only one form
+//!
+//! What is signed must have one form: of two forms of the same number one would verify and the other not, or both, and
+//! then a copy in another form would pass for another message. So lengths are definite, integers are as short as they
+//! can be, and nothing follows the end. The CBOR library writes so by itself but also reads the longer forms.
+
+use std::convert::Infallible;
+
+use minicbor::data::Type;
+use minicbor::{Decoder, Encoder, encode};
+
+use crate::origin::{Origin, Stream};
+
+/// How deep lists may lie in one another in a part that is passed over.
+const DEPTH_MAX: u32 = 16;
+
+/// Why bytes are not in the one form, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{why} at byte {at}")]
+pub struct Malformed {
+    /// The position of the first byte of the part that is wrong.
+    pub at: usize,
+    /// What is wrong there.
+    pub why: &'static str,
+}
+
+/// Walks through CBOR from front to back.
+pub struct Reader<'b> {
+    cbor: Decoder<'b>,
+}
+
+impl<'b> Reader<'b> {
+    /// Starts at the first byte.
+    pub fn new(bytes: &'b [u8]) -> Reader<'b> {
+        Reader { cbor: Decoder::new(bytes) }
+    }
+
+    /// The position of the next byte.
+    pub fn position(&self) -> usize {
+        self.cbor.position()
+    }
+
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        self.cbor.input().len() - self.position()
+    }
+
+    /// A whole number, not negative.
+    pub fn uint(&mut self) -> Result<u64, Malformed> {
+        let at = self.position();
+        let number = self.cbor.u64().map_err(|_| Malformed { at, why: "no whole number" })?;
+        self.shortest(at, number, 0)?;
+        Ok(number)
+    }
+
+    /// A whole number up to a limit.
+    pub fn uint_up_to(&mut self, largest: u64) -> Result<u64, Malformed> {
+        let at = self.position();
+        let number = self.uint()?;
+        if number > largest { Err(Malformed { at, why: "a number too large" }) } else { Ok(number) }
+    }
+
+    /// A whole number of 32 bits.
+    pub fn uint32(&mut self) -> Result<u32, Malformed> {
+        self.uint_up_to(u64::from(u32::MAX)).map(|number| number as u32)
+    }
+
+    /// An origin.
+    pub fn origin(&mut self) -> Result<Origin, Malformed> {
+        let at = self.position();
+        let number = self.uint32()?;
+        Origin::new(number).ok_or(Malformed { at, why: "no origin" })
+    }
+
+    /// A stream.
+    pub fn stream(&mut self) -> Result<Stream, Malformed> {
+        let at = self.position();
+        let number = self.uint32()?;
+        Stream::from_number(number).ok_or(Malformed { at, why: "no stream" })
+    }
+
+    /// True or false.
+    pub fn truth(&mut self) -> Result<bool, Malformed> {
+        let at = self.position();
+        self.cbor.bool().map_err(|_| Malformed { at, why: "neither true nor false" })
+    }
+
+    /// A byte string.
+    pub fn bytes(&mut self) -> Result<&'b [u8], Malformed> {
+        let at = self.position();
+        let bytes = self.cbor.bytes().map_err(|_| Malformed { at, why: "no byte string" })?;
+        self.shortest(at, bytes.len() as u64, bytes.len())?;
+        Ok(bytes)
+    }
+
+    /// A byte string of a fixed length.
+    pub fn bytes_of<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let at = self.position();
+        let wrong = |_| Malformed { at, why: "a byte string of the wrong length" };
+        self.bytes()?.try_into().map_err(wrong)
+    }
+
+    /// A text of at most so many bytes.
+    pub fn text_up_to(&mut self, bytes_max: usize) -> Result<&'b str, Malformed> {
+        let at = self.position();
+        let text = self.cbor.str().map_err(|_| Malformed { at, why: "no text" })?;
+        self.shortest(at, text.len() as u64, text.len())?;
+        if text.len() > bytes_max {
+            Err(Malformed { at, why: "a text too long" })
+        } else {
+            Ok(text)
+        }
+    }
+
+    /// The head of a list: how many parts follow. Never more than there are bytes left.
+    pub fn list(&mut self) -> Result<usize, Malformed> {
+        let at = self.position();
+        let len = self.cbor.array().map_err(|_| Malformed { at, why: "no list" })?;
+        let len = len.ok_or(Malformed { at, why: "a list without its length" })?;
+        self.shortest(at, len, 0)?;
+        if len > self.left() as u64 {
+            return Err(Malformed { at, why: "a list longer than the message" });
+        }
+        Ok(len as usize)
+    }
+
+    /// So many bytes, whatever they are.
+    pub fn take(&mut self, len: usize) -> Result<&'b [u8], Malformed> {
+        let at = self.position();
+        if len > self.left() {
+            return Err(Malformed { at, why: "the bytes end too early" });
+        }
+        self.cbor.set_position(at + len);
+        Ok(&self.cbor.input()[at..at + len])
+    }
+
+    /// Passes over one part that a newer build has added.
+    pub fn pass_over(&mut self) -> Result<(), Malformed> {
+        self.pass_over_within(DEPTH_MAX)
+    }
+
+    /// Makes sure that nothing follows.
+    pub fn end(&self) -> Result<(), Malformed> {
+        if self.left() == 0 {
+            return Ok(());
+        }
+        Err(Malformed { at: self.position(), why: "bytes after the end" })
+    }
+
+    fn pass_over_within(&mut self, depth: u32) -> Result<(), Malformed> {
+        let at = self.position();
+        let wrong = |why| move |_| Malformed { at, why };
+        if depth == 0 {
+            return Err(Malformed { at, why: "lists too deep" });
+        }
+        match self.cbor.datatype().map_err(wrong("the bytes end too early"))? {
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 => self.uint().map(drop),
+            Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => {
+                let number = self.cbor.int().map_err(wrong("no whole number"))?;
+                self.shortest(at, (-1 - i128::from(number)) as u64, 0)
+            }
+            Type::Bytes => self.bytes().map(drop),
+            Type::String => self.text_up_to(usize::MAX).map(drop),
+            Type::Bool => self.truth().map(drop),
+            Type::Null => self.cbor.null().map_err(wrong("no null")),
+            Type::Array => {
+                let len = self.list()?;
+                (0..len).try_for_each(|_| self.pass_over_within(depth - 1))
+            }
+            _ => Err(Malformed { at, why: "a form that no message uses" }),
+        }
+    }
+
+    /// The part began at `at` with a head for `number`, and `beyond` more bytes: was the head as short as it can be?
+    fn shortest(&self, at: usize, number: u64, beyond: usize) -> Result<(), Malformed> {
+        let head = match number {
+            0..=23 => 1,
+            24..=0xff => 2,
+            0x100..=0xffff => 3,
+            0x1_0000..=0xffff_ffff => 5,
+            _ => 9,
+        };
+        if self.position() - at - beyond == head {
+            return Ok(());
+        }
+        Err(Malformed { at, why: "a number that is not in its shortest form" })
+    }
+}
+
+/// Writes CBOR in the one form.
+pub struct Writer {
+    cbor: Encoder<Vec<u8>>,
+}
+
+impl Writer {
+    /// Writes after what is already there.
+    pub fn after(bytes: Vec<u8>) -> Writer {
+        Writer { cbor: Encoder::new(bytes) }
+    }
+
+    /// The head of a list of so many parts.
+    pub fn list(&mut self, parts: usize) -> &mut Writer {
+        written(self.cbor.array(parts as u64).map(drop));
+        self
+    }
+
+    /// A whole number.
+    pub fn uint(&mut self, number: impl Into<u64>) -> &mut Writer {
+        written(self.cbor.u64(number.into()).map(drop));
+        self
+    }
+
+    /// True or false.
+    pub fn truth(&mut self, truth: bool) -> &mut Writer {
+        written(self.cbor.bool(truth).map(drop));
+        self
+    }
+
+    /// A byte string.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Writer {
+        written(self.cbor.bytes(bytes).map(drop));
+        self
+    }
+
+    /// A text.
+    pub fn text(&mut self, text: &str) -> &mut Writer {
+        written(self.cbor.str(text).map(drop));
+        self
+    }
+
+    /// Bytes as they are, without a head.
+    pub fn raw(&mut self, bytes: &[u8]) -> &mut Writer {
+        self.cbor.writer_mut().extend_from_slice(bytes);
+        self
+    }
+
+    /// What is written so far.
+    pub fn so_far(&self) -> &[u8] {
+        self.cbor.writer()
+    }
+
+    /// Hands over what is written.
+    pub fn finish(self) -> Vec<u8> {
+        self.cbor.into_writer()
+    }
+}
+
+fn written(outcome: Result<(), encode::Error<Infallible>>) {
+    outcome.expect("memory takes every byte");
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use crate::canonical::{Malformed, Reader, Writer};
+
+    #[test]
+    fn a_longer_form_of_a_number_is_refused() {
+        check(&[0x17], expect!["23"]);
+        check(&[0x18, 0x17], expect!["a number that is not in its shortest form at byte 0"]);
+        check(&[0x19, 0, 0xff], expect!["a number that is not in its shortest form at byte 0"]);
+        check(
+            &[0x1a, 0, 0, 0xff, 0xff],
+            expect!["a number that is not in its shortest form at byte 0"],
+        );
+        check(
+            &[0x1b, 0, 0, 0, 0, 1, 0, 0, 0],
+            expect!["a number that is not in its shortest form at byte 0"],
+        );
+        check(&[0x1b, 0, 0, 0, 1, 0, 0, 0, 0], expect!["4294967296"]);
+    }
+
+    #[test]
+    fn what_is_no_number_or_ends_early_or_late_is_refused() {
+        check(&[], expect!["no whole number at byte 0"]);
+        check(&[0x19, 1], expect!["no whole number at byte 0"]);
+        check(&[0x20], expect!["no whole number at byte 0"]);
+        check(&[0x05, 0x05], expect!["bytes after the end at byte 1"]);
+    }
+
+    fn check(bytes: &[u8], says: Expect) {
+        let mut reader = Reader::new(bytes);
+        let number = reader.uint().and_then(|number| reader.end().map(|()| number));
+        says.assert_eq(&number.map_or_else(|why| why.to_string(), |number| number.to_string()));
+    }
+
+    #[test]
+    fn a_list_never_promises_more_than_there_are_bytes() {
+        let huge = [0x9b, 0, 0, 0, 1, 0, 0, 0, 0, 1];
+        let refused = Reader::new(&huge).list().unwrap_err();
+        assert_eq!(refused, Malformed { at: 0, why: "a list longer than the message" });
+        assert_eq!(Reader::new(&[0x9f, 0xff]).list().unwrap_err().why, "a list without its length");
+        assert!(Reader::new(&[0x5f, 0x41, 1, 0xff]).bytes().is_err());
+        assert!(Reader::new(&[0x58, 0x01, 7]).bytes().is_err());
+        assert!(
+            Reader::new(&[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]).bytes().is_err()
+        );
+        assert!(Reader::new(&[1, 2]).take(3).is_err());
+    }
+
+    #[test]
+    fn an_unknown_part_is_passed_over_when_it_has_the_one_form() {
+        let known = [0x84, 0x01, 0x21, 0x82, 0x41, 7, 0x61, b'a', 0xf6];
+        let mut reader = Reader::new(&known);
+        reader.pass_over().unwrap();
+        reader.end().unwrap();
+        for other in
+            [&[0x9f, 0xff][..], &[0xc1, 0x00], &[0xfa, 0, 0, 0, 0], &[0x38, 0x17], &[0x81; 40]]
+        {
+            assert!(Reader::new(other).pass_over().is_err(), "{other:02x?}");
+        }
+        for cut in 0..known.len() {
+            assert!(Reader::new(&known[..cut]).pass_over().is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            number: u64, bytes: Vec<u8>, text: String, truth: bool, small in 0u64..300
+        ) {
+            let mut writer = Writer::after(Vec::new());
+            writer.list(5).uint(number).bytes(&bytes).text(&text).truth(truth).uint(small);
+            let written = writer.finish();
+            let mut reader = Reader::new(&written);
+            prop_assert_eq!(reader.list().unwrap(), 5);
+            prop_assert_eq!(reader.uint().unwrap(), number);
+            prop_assert_eq!(reader.bytes().unwrap(), &bytes[..]);
+            prop_assert_eq!(reader.text_up_to(usize::MAX).unwrap(), &text);
+            prop_assert_eq!(reader.truth().unwrap(), truth);
+            prop_assert_eq!(reader.uint().unwrap(), small);
+            reader.end().unwrap();
+        }
+
+        #[test]
+        fn no_bytes_make_a_reader_panic(bytes: Vec<u8>) {
+            let _ = Reader::new(&bytes).pass_over();
+            let _ = Reader::new(&bytes).list();
+            let _ = Reader::new(&bytes).bytes();
+            let _ = Reader::new(&bytes).text_up_to(10);
+        }
+    }
+}
