@@ -1,0 +1,42 @@
+//! Runs the embedded broker alone, or a watched one
+
+use std::io::{self, Read};
+use std::net::SocketAddrV4;
+use std::process::ExitCode;
+
+use selvedge_transport::broker::{BrokerSettings, serve};
+use selvedge_transport::broker_child::{BrokerChild, WatchSettings};
+
+const USAGE: &str = "usage: selvedge-broker broker|watched --listen 127.0.0.1:PORT   (both end when standard input ends)";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let [command, "--listen", listen] = words[..] else { return told(USAGE, 2) };
+    let Ok(listen) = listen.parse::<SocketAddrV4>() else { return told(USAGE, 2) };
+    match command {
+        "broker" => match serve(&BrokerSettings::at(listen)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => told(&error.to_string(), error.exit_code()),
+        },
+        "watched" => watched(listen),
+        _ => told(USAGE, 2),
+    }
+}
+
+/// Starts a child of itself and stands by until standard input ends.
+fn watched(listen: SocketAddrV4) -> ExitCode {
+    let child = match BrokerChild::start(WatchSettings::at(listen)) {
+        Ok(child) => child,
+        Err(error) => return told(&error.to_string(), error.exit_code()),
+    };
+    let mut rest = Vec::new();
+    let read = io::stdin().lock().read_to_end(&mut rest);
+    drop(child);
+    read.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+}
+
+fn told(sentence: &str, code: i32) -> ExitCode {
+    eprintln!("{sentence}");
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
