@@ -1,0 +1,150 @@
+//! Where SQLite is opened, and what SQL stands where
+
+use crate::code;
+use lab::sources::Source;
+use std::collections::BTreeSet;
+
+/// one-opener: the only file that opens a database file.
+const OPENER: &str = "sync/src/open.rs";
+const OPENS: [&str; 4] = [
+    "Connection::open(",
+    "Connection::open_with_flags",
+    "Connection::open_in_memory",
+    "sqlite3_open",
+];
+
+/// screens-hold-no-SQL: what would be a question to the database in a screen.
+const SQL: [&str; 7] =
+    ["rusqlite", "SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", ".query_row(", ".prepare"];
+
+fn opener_faults(file: &Source) -> Vec<String> {
+    if file.path == OPENER || !file.path.contains("src/") {
+        return Vec::new();
+    }
+    let bare = code::without_tests(&code::bare(&file.text));
+    let places = OPENS.iter().flat_map(|open| bare.match_indices(open));
+    places.map(|(at, open)| format!("{}:{}: {open}", file.path, code::line_of(&bare, at))).collect()
+}
+
+fn is_screen(path: &str) -> bool {
+    path.contains("/src/screens/")
+        || path.ends_with("/src/screens.rs")
+        || path.ends_with("/src/page.rs")
+}
+
+fn screen_faults(file: &Source) -> Vec<String> {
+    if !is_screen(&file.path) {
+        return Vec::new();
+    }
+    let lines = file.text.lines().zip(1..).filter(|(line, _)| !line.trim_start().starts_with("//"));
+    lines
+        .flat_map(|(line, no)| {
+            SQL.iter().filter(|sql| line.contains(**sql)).map(move |sql| (no, *sql))
+        })
+        .map(|(no, sql)| format!("{}:{no}: `{sql}` in a screen", file.path))
+        .collect()
+}
+
+/// Names of the tables that the migrations declare as replicated.
+fn replicated(files: &[Source]) -> BTreeSet<String> {
+    let mut tables = BTreeSet::new();
+    for file in files {
+        let sql = without_sql_comments(&file.text);
+        for insert in sql.split("INSERT INTO replicated ").skip(1) {
+            let statement = insert.split(';').next().unwrap_or(insert);
+            let values = statement.split("VALUES").nth(1).unwrap_or("");
+            let rows = values.split('(').skip(1);
+            tables.extend(rows.filter_map(|row| row.split('\'').nth(1)).map(String::from));
+        }
+    }
+    tables
+}
+
+/// effects-stay-home: triggers write derived tables only, and derived tables are never replicated.
+fn trigger_faults(file: &Source, replicated: &BTreeSet<String>) -> Vec<String> {
+    let sql = without_sql_comments(&file.text);
+    let mut faults = Vec::new();
+    for trigger in sql.split("CREATE TRIGGER").skip(1) {
+        let name = trigger
+            .split_whitespace()
+            .find(|word| !["IF", "NOT", "EXISTS"].contains(word))
+            .unwrap_or("");
+        let body = trigger.split("BEGIN").nth(1).unwrap_or("").split("END;").next().unwrap_or("");
+        for written in tables_written(body).iter().filter(|table| replicated.contains(*table)) {
+            faults.push(format!(
+                "{}: trigger {name} writes the replicated table {written}",
+                file.path
+            ));
+        }
+    }
+    faults
+}
+
+fn tables_written(body: &str) -> Vec<String> {
+    let words: Vec<&str> = body
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|w| !w.is_empty())
+        .collect();
+    let mut tables = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let before = at.checked_sub(1).map_or("", |i| words[i]);
+        let target = match *word {
+            "INTO" => words.get(at + 1),
+            "FROM" if before == "DELETE" => words.get(at + 1),
+            "UPDATE" if before != "DO" && words.get(at + 1) == Some(&"OR") => words.get(at + 3),
+            "UPDATE" if before != "DO" => words.get(at + 1),
+            _ => None,
+        };
+        tables.extend(target.map(|table| table.to_string()));
+    }
+    tables
+}
+
+fn without_sql_comments(text: &str) -> String {
+    text.lines().map(|line| line.split("--").next().unwrap_or(line).to_string() + "\n").collect()
+}
+
+#[test]
+fn one_file_opens_databases() {
+    crate::none(crate::rust().iter().flat_map(opener_faults).collect());
+}
+
+#[test]
+fn screens_hold_no_sql() {
+    crate::none(crate::rust().iter().flat_map(screen_faults).collect());
+}
+
+#[test]
+fn effects_stay_home() {
+    let files = crate::sql();
+    let tables = replicated(&files);
+    crate::none(files.iter().flat_map(|file| trigger_faults(file, &tables)).collect());
+}
+
+#[test]
+fn a_second_opener_is_caught() {
+    let text = "fn f() { Connection::open(path) }\n#[cfg(test)]\nmod tests {\n    fn g() { Connection::open_in_memory() }\n}\n";
+    assert_eq!(opener_faults(&Source::new("appliance/src/a.rs", text)).len(), 1);
+    assert_eq!(opener_faults(&Source::new("sync/src/open.rs", text)).len(), 0);
+    assert_eq!(opener_faults(&Source::new("sync/tests/a.rs", text)).len(), 0);
+}
+
+#[test]
+fn sql_in_a_screen_is_caught() {
+    let text = "// SELECT in a comment\nlet a = db.query_row(\"SELECT 1\", [])?;\n";
+    assert_eq!(screen_faults(&Source::new("appliance/src/screens/stock.rs", text)).len(), 2);
+    assert_eq!(screen_faults(&Source::new("appliance/src/database.rs", text)).len(), 0);
+}
+
+#[test]
+fn a_trigger_that_writes_a_replicated_table_is_caught() {
+    let tables = "INSERT INTO replicated (table_id, name, rule) VALUES (1, 'fact_one', 'fact'), (2, 'fact_two', 'fact');\n";
+    let good = "CREATE TRIGGER adds_up AFTER INSERT ON fact_one BEGIN\n  INSERT INTO balance SELECT 1 FROM fact_two\n  ON CONFLICT (a) DO UPDATE SET b = 1;\nEND;\n";
+    let bad = "CREATE TRIGGER bad AFTER INSERT ON balance BEGIN\n  UPDATE fact_one SET a = 1; DELETE FROM fact_two;\n  INSERT OR REPLACE INTO fact_two VALUES (1);\nEND;\n";
+    let faults = |text: &str| {
+        let file = Source::new("a.sql", &format!("{tables}{text}"));
+        trigger_faults(&file, &replicated(std::slice::from_ref(&file))).len()
+    };
+    assert_eq!(faults(good), 0);
+    assert_eq!(faults(bad), 3);
+}
