@@ -10,3 +10,6 @@ pub mod trade_file;
 pub mod forms;
 pub mod hold;
 pub mod process;
+pub mod import_files;
+pub mod layout;
+pub mod chain;
