@@ -99,17 +99,17 @@ mod tests {
     #[test]
     fn a_signature_holds_for_its_message_and_key_only() {
         let keys = SoftwareKeys::from_seed([7; 32]);
-        let signature = keys.sign(b"a receipt");
-        assert!(verify(&keys.public(), b"a receipt", &signature));
-        assert!(!verify(&keys.public(), b"a receipt.", &signature));
-        assert!(!verify(&SoftwareKeys::from_seed([8; 32]).public(), b"a receipt", &signature));
+        let signature = keys.sign(b"a message");
+        assert!(verify(&keys.public(), b"a message", &signature));
+        assert!(!verify(&keys.public(), b"a message.", &signature));
+        assert!(!verify(&SoftwareKeys::from_seed([8; 32]).public(), b"a message", &signature));
     }
 
     #[test]
     fn a_public_key_that_is_no_point_verifies_nothing() {
-        let signature = SoftwareKeys::from_seed([7; 32]).sign(b"a receipt");
-        assert!(!verify(&[0xff; 32], b"a receipt", &signature));
-        assert!(!verify(&[0; 32], b"a receipt", &[0; 64]), "a weak key signs everything");
+        let signature = SoftwareKeys::from_seed([7; 32]).sign(b"a message");
+        assert!(!verify(&[0xff; 32], b"a message", &signature));
+        assert!(!verify(&[0; 32], b"a message", &[0; 64]), "a weak key signs everything");
     }
 
     #[test]

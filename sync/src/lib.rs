@@ -15,3 +15,5 @@ pub mod seal;
 pub mod packing;
 
 pub mod frame;
+
+pub mod wire;

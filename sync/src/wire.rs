@@ -1,0 +1,469 @@
+//! What replicas tell each other beside the entries
+//!
+//! Two messages are enough. A `need` opens a conversation: all that I have, and what I want. An `ack` goes on with it:
+//! what I have made durable since, and how much more I can take. An ack that carries nothing new is the beat.
+//!
+//! Both are signed, for a forged ack would have a sender forget entries that nobody has. A field is only ever added
+//! before the signature, so that a reader passes over what it does not know and the signature covers it all the same.
+
+use crate::canonical::{Malformed, Reader, Writer};
+use crate::device_keys::{DeviceKeys, verify};
+use crate::hlc::Stamp;
+use crate::origin::{Origin, Stream};
+use crate::version::SEQ_MAX;
+
+/// The largest message. It is the limit of a frame too.
+pub const MESSAGE_BYTES_MAX: usize = 96 * 1024;
+
+/// The longest name of a build, in bytes.
+pub const BUILD_BYTES_MAX: usize = 64;
+
+/// The most parts in a message, those of newer builds included.
+const FIELDS_MAX: usize = 64;
+
+/// How far one origin has come in one stream.
+pub type Mark = (Stream, Origin, u64);
+
+/// What a replica has made durable since its last ack, and how much more it can take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ack {
+    /// The number of this conversation, drawn by its shell.
+    pub nonce: u64,
+    /// When it was made, for people.
+    pub stamp: Stamp,
+    /// Heads that moved since the last ack, durable here.
+    pub heads: Vec<Mark>,
+    /// How many more bytes of live frames may be sent.
+    pub credit_live: u32,
+    /// How many more bytes of bulk frames may be sent.
+    pub credit_bulk: u32,
+    /// How many entries are parked here.
+    pub parked: u32,
+    /// Downwards: what HQ has in its database, where that moved.
+    pub committed: Vec<Mark>,
+    /// Downwards: what HQ has in its second copy too, where that moved.
+    pub kept_twice: Vec<Mark>,
+    /// Seconds since the last beat of each device beyond the sender.
+    pub ages: Vec<(Origin, u32)>,
+    /// The digest of each stream's heads. Only when idle.
+    pub digests: Vec<(Stream, [u8; 8])>,
+    /// Whose key signs this message.
+    pub signer: Origin,
+}
+
+/// All the heads that a replica has of one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamHeads {
+    /// Which stream.
+    pub stream: Stream,
+    /// Of each origin its newest number, and the first bytes of the chain value there.
+    pub heads: Vec<(Origin, u64, [u8; 8])>,
+}
+
+/// All that a replica has, and what it wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The number of this conversation, drawn by its shell.
+    pub nonce: u64,
+    /// Who sends this, and whose key signs it.
+    pub origin: Origin,
+    /// The build of the sender, for people.
+    pub build: String,
+    /// The oldest schema epoch that the sender reads.
+    pub epoch_lowest: u16,
+    /// The newest schema epoch that the sender reads.
+    pub epoch_highest: u16,
+    /// What the sender has, stream by stream. A stream that it does not take is not in the list.
+    pub vectors: Vec<StreamHeads>,
+    /// From which entry on it wants what, where it found a gap.
+    pub wanted: Vec<Mark>,
+    /// Whether this answers the other's need, and so wants no answer.
+    pub reply: bool,
+    /// How many bytes of live frames may be sent.
+    pub credit_live: u32,
+    /// How many bytes of bulk frames may be sent.
+    pub credit_bulk: u32,
+}
+
+impl Ack {
+    const TAG: &[u8] = b"selvedge/ack/1";
+    const FIELDS: usize = 12;
+
+    /// The bytes for the line, signed.
+    pub fn encode(&self, keys: &dyn DeviceKeys) -> Vec<u8> {
+        let mut message = Writer::after(Vec::with_capacity(160));
+        message.list(Ack::FIELDS).uint(self.nonce).uint(self.stamp.0);
+        write_marks(&mut message, &self.heads);
+        message.uint(self.credit_live).uint(self.credit_bulk).uint(self.parked);
+        write_marks(&mut message, &self.committed);
+        write_marks(&mut message, &self.kept_twice);
+        message.list(self.ages.len() * 2);
+        for (origin, seconds) in &self.ages {
+            message.uint(origin.get()).uint(*seconds);
+        }
+        message.list(self.digests.len() * 2);
+        for (stream, digest) in &self.digests {
+            message.uint(stream.number()).bytes(digest);
+        }
+        message.uint(self.signer.get());
+        signed(message, Ack::TAG, keys)
+    }
+
+    /// Reads an ack, which counts only when it is proven.
+    pub fn decode(bytes: &[u8]) -> Result<Unproven<'_, Ack>, WireError> {
+        let (mut reader, unknown) = open(bytes, Ack::FIELDS)?;
+        let ack = Ack {
+            nonce: reader.uint()?,
+            stamp: Stamp(reader.uint()?),
+            heads: read_marks(&mut reader)?,
+            credit_live: reader.uint32()?,
+            credit_bulk: reader.uint32()?,
+            parked: reader.uint32()?,
+            committed: read_marks(&mut reader)?,
+            kept_twice: read_marks(&mut reader)?,
+            ages: read_list(&mut reader, 2, |r| Ok((r.origin()?, r.uint32()?)))?,
+            digests: read_list(&mut reader, 2, |r| Ok((r.stream()?, r.bytes_of()?)))?,
+            signer: reader.origin()?,
+        };
+        Unproven::close(bytes, reader, unknown, Ack::TAG, ack.signer, ack)
+    }
+}
+
+impl Need {
+    const TAG: &[u8] = b"selvedge/need/1";
+    const FIELDS: usize = 11;
+
+    /// The bytes for the line, signed. The name of the build is cut where it is too long.
+    pub fn encode(&self, keys: &dyn DeviceKeys) -> Vec<u8> {
+        let mut message = Writer::after(Vec::new());
+        message.list(Need::FIELDS).uint(self.nonce).uint(self.origin.get());
+        message.text(&self.build[..self.build.floor_char_boundary(BUILD_BYTES_MAX)]);
+        message.uint(self.epoch_lowest).uint(self.epoch_highest);
+        message.list(self.vectors.len() * 2);
+        for of_stream in &self.vectors {
+            message.uint(of_stream.stream.number()).list(of_stream.heads.len() * 3);
+            for (origin, seq, chain8) in &of_stream.heads {
+                message.uint(origin.get()).uint(*seq).bytes(chain8);
+            }
+        }
+        write_marks(&mut message, &self.wanted);
+        message.truth(self.reply).uint(self.credit_live).uint(self.credit_bulk);
+        signed(message, Need::TAG, keys)
+    }
+
+    /// Reads a need, which counts only when it is proven.
+    pub fn decode(bytes: &[u8]) -> Result<Unproven<'_, Need>, WireError> {
+        let (mut reader, unknown) = open(bytes, Need::FIELDS)?;
+        let need = Need {
+            nonce: reader.uint()?,
+            origin: reader.origin()?,
+            build: reader.text_up_to(BUILD_BYTES_MAX)?.to_owned(),
+            epoch_lowest: reader.uint_up_to(u64::from(u16::MAX))? as u16,
+            epoch_highest: reader.uint_up_to(u64::from(u16::MAX))? as u16,
+            vectors: read_list(&mut reader, 2, read_stream_heads)?,
+            wanted: read_marks(&mut reader)?,
+            reply: reader.truth()?,
+            credit_live: reader.uint32()?,
+            credit_bulk: reader.uint32()?,
+        };
+        Unproven::close(bytes, reader, unknown, Need::TAG, need.origin, need)
+    }
+}
+
+/// A message that was read, but whose signature was not checked yet.
+#[derive(Debug)]
+pub struct Unproven<'b, M> {
+    message: M,
+    signer: Origin,
+    tag: &'static [u8],
+    signed: &'b [u8],
+    signature: [u8; 64],
+}
+
+impl<'b, M> Unproven<'b, M> {
+    /// Who is said to have signed it.
+    pub fn signer(&self) -> Origin {
+        self.signer
+    }
+
+    /// The message, if it was signed by this key, which must be the one of the signer.
+    pub fn proven_by(self, public: &[u8; 32]) -> Result<M, WireError> {
+        if verify(public, &[self.tag, self.signed].concat(), &self.signature) {
+            Ok(self.message)
+        } else {
+            Err(WireError::Signature { signer: self.signer })
+        }
+    }
+
+    fn close(
+        bytes: &'b [u8],
+        mut reader: Reader,
+        unknown: usize,
+        tag: &'static [u8],
+        signer: Origin,
+        message: M,
+    ) -> Result<Unproven<'b, M>, WireError> {
+        for _ in 0..unknown {
+            reader.pass_over()?;
+        }
+        let signed = &bytes[..reader.position()];
+        let signature = reader.bytes_of()?;
+        reader.end()?;
+        Ok(Unproven { message, signer, tag, signed, signature })
+    }
+}
+
+/// Starts to read a message, and says how many parts it has that this build does not know.
+fn open(bytes: &[u8], known: usize) -> Result<(Reader<'_>, usize), WireError> {
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return Err(WireError::TooLarge { bytes: bytes.len() });
+    }
+    let mut reader = Reader::new(bytes);
+    let fields = reader.list()?;
+    if !(known..=FIELDS_MAX).contains(&fields) {
+        return Err(Malformed { at: 0, why: "another number of fields" }.into());
+    }
+    Ok((reader, fields - known))
+}
+
+fn signed(mut message: Writer, tag: &[u8], keys: &dyn DeviceKeys) -> Vec<u8> {
+    let signature = keys.sign(&[tag, message.so_far()].concat());
+    message.bytes(&signature);
+    message.finish()
+}
+
+/// Marks lie flat, three numbers each: a list per mark would cost a byte more for each.
+fn write_marks(message: &mut Writer, marks: &[Mark]) {
+    message.list(marks.len() * 3);
+    for (stream, origin, seq) in marks {
+        message.uint(stream.number()).uint(origin.get()).uint(*seq);
+    }
+}
+
+fn read_marks(reader: &mut Reader) -> Result<Vec<Mark>, Malformed> {
+    read_list(reader, 3, |r| Ok((r.stream()?, r.origin()?, r.uint_up_to(SEQ_MAX)?)))
+}
+
+fn read_stream_heads(reader: &mut Reader) -> Result<StreamHeads, Malformed> {
+    let stream = reader.stream()?;
+    let heads = read_list(reader, 3, |r| Ok((r.origin()?, r.uint_up_to(SEQ_MAX)?, r.bytes_of()?)))?;
+    Ok(StreamHeads { stream, heads })
+}
+
+/// Reads a flat list of things of so many parts each. Grows with what is really there, not with what is promised.
+fn read_list<T>(
+    reader: &mut Reader,
+    parts_each: usize,
+    read: impl Fn(&mut Reader) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    let at = reader.position();
+    let parts = reader.list()?;
+    if !parts.is_multiple_of(parts_each) {
+        return Err(Malformed { at, why: "a list cut in the middle" });
+    }
+    let mut list = Vec::new();
+    for _ in 0..parts / parts_each {
+        list.push(read(reader)?);
+    }
+    Ok(list)
+}
+
+/// Why a message was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// It is larger than any replica sends.
+    #[error("a message of {bytes} bytes is refused: at most {MESSAGE_BYTES_MAX} are allowed")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The bytes are damaged, or come from something that is no replica.
+    #[error("the message cannot be read: {0}")]
+    Malformed(#[from] Malformed),
+    /// Somebody else signed it, or somebody changed it.
+    #[error("the message is not signed by origin {signer}: it was changed, or another key made it")]
+    Signature {
+        /// Who is said to have signed it.
+        signer: Origin,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use crate::canonical::Writer;
+    use crate::device_keys::{DeviceKeys, SoftwareKeys};
+    use crate::hlc::Stamp;
+    use crate::origin::{ORIGIN_MAX, Origin, STREAM_MAX, Stream};
+    use crate::version::SEQ_MAX;
+    use crate::wire::{Ack, MESSAGE_BYTES_MAX, Mark, Need, StreamHeads, signed};
+
+    fn keys() -> SoftwareKeys {
+        SoftwareKeys::from_seed([3; 32])
+    }
+
+    fn origin(number: u32) -> Origin {
+        Origin::new(number).unwrap()
+    }
+
+    fn idle(signer: u32, ages: Vec<(Origin, u32)>) -> Ack {
+        Ack {
+            nonce: u64::MAX,
+            stamp: Stamp(1_795_000_000_000 << 16),
+            heads: vec![],
+            credit_live: 1 << 20,
+            credit_bulk: 1 << 20,
+            parked: 0,
+            committed: vec![],
+            kept_twice: vec![],
+            ages,
+            digests: vec![(Stream::CHAIN, [1; 8]), (Stream::store(5_000).unwrap(), [2; 8])],
+            signer: origin(signer),
+        }
+    }
+
+    #[test]
+    fn a_beat_costs_at_most_130_bytes() {
+        assert_eq!(idle(ORIGIN_MAX, vec![]).encode(&keys()).len(), 128);
+        assert_eq!(idle(20_000, vec![(origin(1), 10)]).encode(&keys()).len(), 128);
+    }
+
+    #[test]
+    fn a_message_signed_by_another_key_does_not_count() {
+        let bytes = idle(9, vec![]).encode(&SoftwareKeys::from_seed([4; 32]));
+        let unproven = Ack::decode(&bytes).unwrap();
+        assert_eq!(unproven.signer(), origin(9));
+        expect!["the message is not signed by origin 9: it was changed, or another key made it"]
+            .assert_eq(&unproven.proven_by(&keys().public()).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn the_signature_of_one_kind_of_message_does_not_hold_for_another() {
+        let bytes = idle(9, vec![]).encode(&keys());
+        let body = &bytes[..bytes.len() - 66];
+        let forged = signed(Writer::after(body.to_vec()), Need::TAG, &keys());
+        assert!(Ack::decode(&forged).unwrap().proven_by(&keys().public()).is_err());
+    }
+
+    #[test]
+    fn what_a_newer_build_adds_is_passed_over_and_still_signed() {
+        let known = idle(9, vec![]);
+        let bytes = known.encode(&keys());
+        let mut newer = Writer::after(bytes[..bytes.len() - 66].to_vec());
+        newer.list(2).uint(7u32).text("new");
+        let mut body = newer.finish();
+        body[0] += 1;
+        let mut sent = signed(Writer::after(body), Ack::TAG, &keys());
+        let heard = Ack::decode(&sent).unwrap().proven_by(&keys().public());
+        assert_eq!(heard, Ok(known));
+        let in_the_new_part = sent.len() - 67;
+        sent[in_the_new_part] ^= 1;
+        assert!(Ack::decode(&sent).unwrap().proven_by(&keys().public()).is_err());
+    }
+
+    #[test]
+    fn a_message_that_promises_too_much_is_refused() {
+        check(&[], expect!["the message cannot be read: no list at byte 0"]);
+        check(
+            &[0x81, 0],
+            expect!["the message cannot be read: another number of fields at byte 0"],
+        );
+        check(
+            &[0; MESSAGE_BYTES_MAX + 1],
+            expect!["a message of 98305 bytes is refused: at most 98304 are allowed"],
+        );
+        let mut cut = Writer::after(Vec::new());
+        cut.list(12).uint(1u32).uint(1u32).list(2).uint(0u32).uint(1u32).bytes(&[0; 64]);
+        check(
+            &cut.finish(),
+            expect!["the message cannot be read: a list cut in the middle at byte 3"],
+        );
+    }
+
+    fn check(bytes: &[u8], says: Expect) {
+        says.assert_eq(&Ack::decode(bytes).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn a_build_with_a_long_name_is_still_heard() {
+        let mut need = need_of(vec![], vec![], true);
+        need.build = "ä".repeat(40) + "b";
+        let bytes = need.encode(&keys());
+        assert_eq!(Need::decode(&bytes).unwrap().message.build, "ä".repeat(32));
+    }
+
+    fn need_of(vectors: Vec<StreamHeads>, wanted: Vec<Mark>, reply: bool) -> Need {
+        Need {
+            nonce: 1,
+            origin: origin(9),
+            build: "0.1.0".into(),
+            epoch_lowest: 1,
+            epoch_highest: u16::MAX,
+            vectors,
+            wanted,
+            reply,
+            credit_live: 0,
+            credit_bulk: u32::MAX,
+        }
+    }
+
+    fn origins() -> impl Strategy<Value = Origin> {
+        (1..=ORIGIN_MAX).prop_map(origin)
+    }
+
+    fn streams() -> impl Strategy<Value = Stream> {
+        (0..=STREAM_MAX).prop_map(|number| Stream::from_number(number).unwrap())
+    }
+
+    fn marks() -> impl Strategy<Value = Vec<Mark>> {
+        proptest::collection::vec((streams(), origins(), 0..=SEQ_MAX), 0..9)
+    }
+
+    prop_compose! {
+        fn stream_heads()(
+            stream in streams(),
+            heads in proptest::collection::vec((origins(), 0..=SEQ_MAX, any::<[u8; 8]>()), 0..9),
+        ) -> StreamHeads {
+            StreamHeads { stream, heads }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_ack_reads_back(
+            (nonce, stamp, heads) in (any::<u64>(), any::<u64>(), marks()),
+            (credit_live, credit_bulk, parked) in any::<(u32, u32, u32)>(),
+            (committed, kept_twice) in (marks(), marks()),
+            ages in proptest::collection::vec((origins(), any::<u32>()), 0..9),
+            digests in proptest::collection::vec((streams(), any::<[u8; 8]>()), 0..9),
+            signer in origins(),
+        ) {
+            let stamp = Stamp(stamp);
+            let ack = Ack {
+                nonce, stamp, heads, credit_live, credit_bulk, parked, committed, kept_twice, ages,
+                digests, signer,
+            };
+            let bytes = ack.encode(&keys());
+            prop_assert_eq!(Ack::decode(&bytes).unwrap().proven_by(&keys().public()), Ok(ack));
+        }
+
+        #[test]
+        fn every_need_reads_back(
+            vectors in proptest::collection::vec(stream_heads(), 0..5),
+            wanted in marks(),
+            reply: bool,
+        ) {
+            let need = need_of(vectors, wanted, reply);
+            let bytes = need.encode(&keys());
+            prop_assert_eq!(Need::decode(&bytes).unwrap().proven_by(&keys().public()), Ok(need));
+        }
+
+        #[test]
+        fn no_bytes_make_a_message_panic(bytes: Vec<u8>) {
+            let _ = Ack::decode(&bytes);
+            let _ = Need::decode(&bytes);
+        }
+    }
+}

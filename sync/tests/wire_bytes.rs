@@ -1,0 +1,184 @@
+//! Every kind of message keeps its bytes, and no damaged one passes
+//!
+//! The golden files show each change of the wire as a change of a file. They bind from the day on which forks,
+//! succession and snapshots have their form; until then a changed file is a question to be answered, not a fault.
+
+use expect_test::{ExpectFile, expect_file};
+
+use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
+use selvedge_sync::frame::Frame;
+use selvedge_sync::hlc::Stamp;
+use selvedge_sync::origin::{Origin, Stream};
+use selvedge_sync::seal;
+use selvedge_sync::version::{Head, VersionVector};
+use selvedge_sync::wire::{Ack, Need, StreamHeads};
+
+fn writer_keys() -> SoftwareKeys {
+    SoftwareKeys::from_seed([3; 32])
+}
+
+fn origin(number: u32) -> Origin {
+    Origin::new(number).expect("a sample origin")
+}
+
+fn store() -> Stream {
+    Stream::store(12).expect("a sample store")
+}
+
+/// The start of the chain of the sample's origin.
+fn start() -> [u8; 32] {
+    seal::genesis(origin(7), store())
+}
+
+fn frame(entries: &[&[u8]]) -> Frame {
+    let chain = entries
+        .iter()
+        .zip(1..)
+        .fold(start(), |chain, (entry, seq)| seal::next(&chain, origin(7), store(), seq, entry));
+    let head = Head { seq: entries.len() as u64, chain };
+    let seal = seal::make(&writer_keys(), origin(7), store(), &head, 0, 12);
+    Frame::new(origin(7), store(), 1, &start(), seal, entries).expect("a sample frame")
+}
+
+fn raw_frame() -> Frame {
+    frame(&[b"a receipt", b"and one more"])
+}
+
+fn packed_frame() -> Frame {
+    frame(&[&b"receipt line ".repeat(9), &b"receipt line ".repeat(8), b"tender"])
+}
+
+fn ack() -> Ack {
+    Ack {
+        nonce: 0x0102_0304_0506_0708,
+        stamp: Stamp(1_795_000_000_000 << 16 | 3),
+        heads: vec![(Stream::CHAIN, origin(1), 300), (store(), origin(7), 2)],
+        credit_live: 262_144,
+        credit_bulk: 1_048_576,
+        parked: 1,
+        committed: vec![(store(), origin(7), 2)],
+        kept_twice: vec![(store(), origin(7), 1)],
+        ages: vec![(origin(8), 4), (origin(9), 600)],
+        digests: vec![],
+        signer: origin(7),
+    }
+}
+
+fn beat() -> Ack {
+    let mut vector = VersionVector::default();
+    vector.advance(store(), origin(7), Head { seq: 2, chain: [1; 32] });
+    Ack {
+        heads: vec![],
+        parked: 0,
+        committed: vec![],
+        kept_twice: vec![],
+        ages: vec![],
+        digests: vec![
+            (Stream::CHAIN, vector.digest8(Stream::CHAIN)),
+            (store(), vector.digest8(store())),
+        ],
+        ..ack()
+    }
+}
+
+fn need() -> Need {
+    let heads = vec![(origin(7), 2, [1; 8]), (origin(8), 70_000, [2; 8])];
+    Need {
+        nonce: 0x0102_0304_0506_0708,
+        origin: origin(7),
+        build: "0.1.0".into(),
+        epoch_lowest: 1,
+        epoch_highest: 2,
+        vectors: vec![
+            StreamHeads { stream: Stream::CHAIN, heads: vec![] },
+            StreamHeads { stream: store(), heads },
+        ],
+        wanted: vec![(store(), origin(8), 70_001)],
+        reply: false,
+        credit_live: 262_144,
+        credit_bulk: 262_144,
+    }
+}
+
+#[test]
+fn a_frame_keeps_its_bytes() {
+    keeps(&raw_frame().encode(), expect_file!["golden/frame_raw.hex"]);
+    keeps(&packed_frame().encode(), expect_file!["golden/frame_packed.hex"]);
+}
+
+#[test]
+fn an_ack_keeps_its_bytes() {
+    keeps(&ack().encode(&writer_keys()), expect_file!["golden/ack.hex"]);
+    keeps(&beat().encode(&writer_keys()), expect_file!["golden/beat.hex"]);
+}
+
+#[test]
+fn a_need_keeps_its_bytes() {
+    keeps(&need().encode(&writer_keys()), expect_file!["golden/need.hex"]);
+}
+
+/// Compares with a file of hex text, 32 bytes a line.
+fn keeps(bytes: &[u8], golden: ExpectFile) {
+    let lines: Vec<String> = bytes.chunks(32).map(hex::encode).collect();
+    golden.assert_eq(&(lines.join("\n") + "\n"));
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_passes_for_a_raw_frame() {
+    nothing_damaged_passes(&raw_frame().encode(), |bytes| {
+        let frame = Frame::decode(bytes).ok()?;
+        frame.verify(&start(), &writer_keys().public()).ok().map(drop)
+    });
+}
+
+// A compressed body can say the same in two ways, so here a flipped bit may pass. What passes is what was sealed.
+#[test]
+fn what_passes_of_a_damaged_packed_frame_is_what_was_sealed() {
+    let sealed = packed_frame();
+    assert!(sealed.encode().len() < sealed.body_bytes(), "this one is packed");
+    nothing_damaged_passes(&sealed.encode(), |bytes| {
+        let frame = Frame::decode(bytes).ok()?;
+        frame.verify(&start(), &writer_keys().public()).ok()?;
+        (frame != sealed).then_some(())
+    });
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_passes_for_an_ack_or_a_need() {
+    let public = writer_keys().public();
+    for sent in [ack(), beat()] {
+        nothing_damaged_passes(&sent.encode(&writer_keys()), |bytes| {
+            Ack::decode(bytes).ok()?.proven_by(&public).ok().map(drop)
+        });
+    }
+    nothing_damaged_passes(&need().encode(&writer_keys()), |bytes| {
+        Need::decode(bytes).ok()?.proven_by(&public).ok().map(drop)
+    });
+}
+
+/// Tries every single flipped bit, every cut and a byte too many.
+fn nothing_damaged_passes(whole: &[u8], passes: impl Fn(&[u8]) -> Option<()>) {
+    for bit in 0..whole.len() * 8 {
+        let mut damaged = whole.to_vec();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(passes(&damaged), None, "bit {bit} flipped");
+    }
+    for cut in 0..whole.len() {
+        assert_eq!(passes(&whole[..cut]), None, "cut to {cut} bytes");
+    }
+    assert_eq!(passes(&[whole, &[0]].concat()), None, "a byte too many");
+}
+
+#[test]
+fn what_is_tried_here_passes_undamaged() {
+    let public = writer_keys().public();
+    for sent in [raw_frame(), packed_frame()] {
+        let came = Frame::decode(&sent.encode()).unwrap();
+        came.verify(&start(), &public).unwrap();
+    }
+    assert_eq!(Ack::decode(&ack().encode(&writer_keys())).unwrap().proven_by(&public), Ok(ack()));
+    assert_eq!(
+        Need::decode(&need().encode(&writer_keys())).unwrap().proven_by(&public),
+        Ok(need())
+    );
+}
