@@ -1,1 +1,6 @@
 //! The program on every back office and pos
+
+pub mod amounts;
+pub mod clock;
+pub mod config;
+pub mod keys;
