@@ -1,1 +1,19 @@
 //! The trade's words, things and deeds
+
+pub mod gtin;
+pub mod moment;
+pub mod money;
+
+pub mod catalogue;
+pub mod exceptions;
+pub mod master_data;
+pub mod receipts;
+pub mod staff;
+pub mod stock;
+
+pub mod basket;
+pub mod grand_totals;
+pub mod sales;
+pub mod tenders;
+
+pub mod migrations;

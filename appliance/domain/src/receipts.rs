@@ -1,0 +1,282 @@
+//! Finished sales and returns: the facts and their numbers
+//!
+//! A receipt's number runs 1, 2, 3 ... per device without a gap. No counter is
+//! kept: the highest number of the device's own receipts is read and the next
+//! one written in one transaction, so a number is taken exactly when its
+//! receipt is.
+
+use crate::moment::Moment;
+use crate::money::{Currency, Money};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+
+/// What a receipt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Goods went out.
+    Sale,
+    /// Goods came back.
+    Return,
+}
+
+impl Kind {
+    /// As the table keeps it.
+    pub fn number(self) -> i64 {
+        match self {
+            Kind::Sale => 1,
+            Kind::Return => 2,
+        }
+    }
+}
+
+/// A receipt as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its row id.
+    pub id: i64,
+    /// Its number on the device that wrote it.
+    pub no: i64,
+    /// Sale or return.
+    pub kind: Kind,
+    /// Who rang it up.
+    pub cashier: i64,
+    /// When.
+    pub at: Moment,
+    /// Where.
+    pub store: i64,
+    /// What was paid; negative for what was given back.
+    pub total: Money,
+    /// The tax in it.
+    pub tax: Money,
+    /// The customer, where known.
+    pub customer: Option<i64>,
+    /// The receipt that this one takes back.
+    pub of: Option<i64>,
+    /// What it was paid in.
+    pub currency: Currency,
+}
+
+/// One position of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptLine {
+    /// Its place.
+    pub no: i64,
+    /// What.
+    pub sku: i64,
+    /// How many; negative for goods that came back.
+    pub quantity: i64,
+    /// What one cost.
+    pub unit: Money,
+    /// How it is taxed.
+    pub tax_class: i64,
+    /// What was taken off; negative where a return takes it back.
+    pub discount: Money,
+}
+
+impl ReceiptLine {
+    /// What the line came to. It was counted without overflow when it was
+    /// written, so it is again.
+    pub fn amount(&self) -> Money {
+        Money(self.unit.0 * self.quantity - self.discount.0)
+    }
+}
+
+/// One tender of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptTender {
+    /// Its place.
+    pub no: i64,
+    /// 1 cash, 2 card, 3 voucher.
+    pub kind: i64,
+    /// What it pays of the total; negative for money given back.
+    pub amount: Money,
+    /// What was handed over; more than the amount where change was given.
+    pub given: Money,
+}
+
+/// A receipt with all that stands on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeReceipt {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// Its lines by place.
+    pub lines: Vec<ReceiptLine>,
+    /// Its tenders by place.
+    pub tenders: Vec<ReceiptTender>,
+}
+
+impl WholeReceipt {
+    /// What was given back in coins and notes.
+    pub fn change(&self) -> Money {
+        Money(self.tenders.iter().map(|tender| tender.given.0 - tender.amount.0).sum())
+    }
+}
+
+/// A printed receipt number: the device's label and six digits, "T2b-000001".
+pub fn number(label: &str, no: i64) -> String {
+    format!("{label}-{no:06}")
+}
+
+/// The number that the device's next receipt will have.
+pub fn next_no(db: &Connection) -> rusqlite::Result<i64> {
+    db.prepare_cached(
+        "SELECT no FROM receipt WHERE id BETWEEN own_ids() AND own_ids() + 1099511627775
+         ORDER BY id DESC LIMIT 1",
+    )?
+    .query_row([], |row| row.get::<_, i64>(0))
+    .optional()
+    .map(|last| last.unwrap_or(0) + 1)
+}
+
+/// What is written of a receipt; id and number come with the writing.
+#[derive(Debug, Clone)]
+pub struct NewReceipt {
+    /// Sale or return.
+    pub kind: Kind,
+    /// Who rings it up.
+    pub cashier: i64,
+    /// When.
+    pub at: Moment,
+    /// Where.
+    pub store: i64,
+    /// What is paid.
+    pub total: Money,
+    /// The tax in it.
+    pub tax: Money,
+    /// The customer, where known.
+    pub customer: Option<i64>,
+    /// The receipt taken back.
+    pub of: Option<i64>,
+}
+
+/// Writes receipt, lines and tenders; returns the row id and the number.
+pub fn write(
+    tx: &Transaction,
+    new: &NewReceipt,
+    lines: &[ReceiptLine],
+    tenders: &[ReceiptTender],
+) -> rusqlite::Result<(i64, i64)> {
+    assert!(!lines.is_empty(), "a receipt has a line");
+    let no = next_no(tx)?;
+    tx.prepare_cached(
+        "INSERT INTO receipt (id, no, kind, cashier, at, store, total_minor, tax_minor, customer, of)
+         VALUES (row_id(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute((
+        no,
+        new.kind.number(),
+        new.cashier,
+        new.at,
+        new.store,
+        new.total,
+        new.tax,
+        new.customer,
+        new.of,
+    ))?;
+    let id = tx.last_insert_rowid();
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO receipt_line (receipt, no, sku, quantity, unit_minor, tax_class, discount_minor)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for line in lines {
+        let discount = (line.discount != Money::ZERO).then_some(line.discount);
+        insert.execute((
+            id,
+            line.no,
+            line.sku,
+            line.quantity,
+            line.unit,
+            line.tax_class,
+            discount,
+        ))?;
+    }
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO tender (receipt, no, kind, amount_minor, given_minor) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for tender in tenders {
+        let given = (tender.given != tender.amount).then_some(tender.given);
+        insert.execute((id, tender.no, tender.kind, tender.amount, given))?;
+    }
+    Ok((id, no))
+}
+
+/// One receipt.
+pub fn by_id(db: &Connection, id: i64) -> rusqlite::Result<Option<Receipt>> {
+    db.prepare_cached(
+        "SELECT r.id, no, kind, cashier, at, r.store, total_minor, tax_minor, customer, of,
+                coalesce(r.currency, s.currency, 'EUR')
+         FROM receipt r LEFT JOIN store s ON s.id = r.store WHERE r.id = ?1",
+    )?
+    .query_row([id], read)
+    .optional()
+}
+
+/// One receipt with its lines and tenders.
+pub fn whole(db: &Connection, id: i64) -> rusqlite::Result<Option<WholeReceipt>> {
+    let Some(receipt) = by_id(db, id)? else { return Ok(None) };
+    Ok(Some(WholeReceipt { receipt, lines: lines(db, id)?, tenders: tenders(db, id)? }))
+}
+
+/// The newest receipts of this device.
+pub fn latest_own(db: &Connection, limit: u32) -> rusqlite::Result<Vec<Receipt>> {
+    db.prepare_cached(
+        "SELECT r.id, no, kind, cashier, at, r.store, total_minor, tax_minor, customer, of,
+                coalesce(r.currency, s.currency, 'EUR')
+         FROM receipt r LEFT JOIN store s ON s.id = r.store
+         WHERE r.id BETWEEN own_ids() AND own_ids() + 1099511627775
+         ORDER BY r.id DESC LIMIT ?1",
+    )?
+    .query_map([limit], read)?
+    .collect()
+}
+
+/// The lines of a receipt by place.
+pub fn lines(db: &Connection, receipt: i64) -> rusqlite::Result<Vec<ReceiptLine>> {
+    db.prepare_cached(
+        "SELECT no, sku, quantity, unit_minor, tax_class, coalesce(discount_minor, 0)
+         FROM receipt_line WHERE receipt = ?1 ORDER BY no",
+    )?
+    .query_map([receipt], |row| {
+        Ok(ReceiptLine {
+            no: row.get(0)?,
+            sku: row.get(1)?,
+            quantity: row.get(2)?,
+            unit: row.get(3)?,
+            tax_class: row.get(4)?,
+            discount: row.get(5)?,
+        })
+    })?
+    .collect()
+}
+
+/// The tenders of a receipt by place.
+pub fn tenders(db: &Connection, receipt: i64) -> rusqlite::Result<Vec<ReceiptTender>> {
+    db.prepare_cached(
+        "SELECT no, kind, amount_minor, coalesce(given_minor, amount_minor)
+         FROM tender WHERE receipt = ?1 ORDER BY no",
+    )?
+    .query_map([receipt], |row| {
+        Ok(ReceiptTender {
+            no: row.get(0)?,
+            kind: row.get(1)?,
+            amount: row.get(2)?,
+            given: row.get(3)?,
+        })
+    })?
+    .collect()
+}
+
+fn read(row: &Row) -> rusqlite::Result<Receipt> {
+    Ok(Receipt {
+        id: row.get(0)?,
+        no: row.get(1)?,
+        kind: if row.get::<_, i64>(2)? == 1 { Kind::Sale } else { Kind::Return },
+        cashier: row.get(3)?,
+        at: row.get(4)?,
+        store: row.get(5)?,
+        total: row.get(6)?,
+        tax: row.get(7)?,
+        customer: row.get(8)?,
+        of: row.get(9)?,
+        currency: row.get(10)?,
+    })
+}
