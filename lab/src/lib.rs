@@ -13,3 +13,6 @@ pub mod process;
 pub mod import_files;
 pub mod layout;
 pub mod chain;
+pub mod standing;
+pub mod desk_page;
+pub mod demo;

@@ -1,0 +1,86 @@
+//! The lab's commands, one for each room
+
+use clap::{Parser, Subcommand};
+use lab::{demo, hold, rows};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The whole chain on one desk.
+#[derive(Parser)]
+#[command(name = "lab", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts HQ, stores and checkouts on this desk, with an index page. Ctrl-C ends them
+    Demo {
+        /// How many stores
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=50))]
+        stores: u32,
+        /// How many points of sale in each store
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
+        pos: u32,
+        /// The seed of the chain
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A folder that keeps the data, so that the next start goes on with it
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// The port of the index page
+        #[arg(long, default_value_t = 7000)]
+        port: u16,
+    },
+    /// Reads the test runner's report: which requirement rows have a test that ran and passed
+    Rows {
+        /// The report
+        #[arg(long)]
+        report: PathBuf,
+        /// The folder of the sources
+        #[arg(long, default_value = ".")]
+        root: PathBuf,
+    },
+    /// Ties a process to the lab that started it
+    #[command(hide = true)]
+    Hold {
+        #[arg(long)]
+        parent: i32,
+        #[arg(last = true)]
+        program: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    match command {
+        Command::Demo { stores, pos, seed, dir, port } => {
+            demo::show(&demo::Tour { stores, pos, seed, dir, port })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Rows { report, root } => show_rows(&root, &report),
+        Command::Hold { parent, program } => match program.split_first() {
+            Some((program, arguments)) => {
+                Err(hold::become_program(parent, program, arguments).into())
+            }
+            None => Err("name the program behind --".into()),
+        },
+    }
+}
+
+fn show_rows(root: &Path, report: &Path) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let rows = rows::read(root, report)?;
+    print!("{}", rows.text());
+    Ok(if rows.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
