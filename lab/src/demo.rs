@@ -1,4 +1,4 @@
-//! The five-minute tour: a chain on one desk, with its index page
+//! The five-minute tour: a chain with its index page
 
 use crate::chain::{Chain, ChainError, Wanted};
 use crate::desk_page::{self, DeskPage, LineView, Live, SeatView};

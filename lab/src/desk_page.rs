@@ -1,4 +1,4 @@
-//! The index page of the demo: screens, badges, lines, processes
+//! The index page: screens, badges, lines, processes
 
 use crate::layout::Seat;
 use crate::world::{Rank, World};

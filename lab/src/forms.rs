@@ -1,4 +1,4 @@
-//! Reads the forms of a page, as a browser without scripts does
+//! Reads the forms of a page, as a plain browser does
 //!
 //! Only as much HTML as our own templates write. What a page does not offer cannot be sent: so a story told through
 //! these forms also proves that every act works without scripts.

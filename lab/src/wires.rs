@@ -1,4 +1,4 @@
-//! Wires between real processes that can be cut, healed, slowed
+//! Wires between processes that can be cut, healed, slowed
 //!
 //! A pulled cable is silence, not a refusal: what is under way stops and stays, nobody is told, and only a time-out of
 //! the program finds out. So a cut wire keeps its open connections and passes nothing; new ones find nobody there.

@@ -1,4 +1,4 @@
-//! Makes a demo chain from a seed: stores, people, goods, stock
+//! Makes a demo chain from a seed: stores, people, goods
 //!
 //! The same seed gives the same chain on every machine. Trade numbers lie on the demo prefix 952, so that no label
 //! of the real world is ever rung up by mistake.
