@@ -9,6 +9,8 @@ CREATE TABLE stock_movement (
     employee INTEGER,
     note     TEXT
 ) STRICT;
+-- A store begins with one opening stock per SKU. Other movements do not touch it.
+CREATE INDEX stock_movement_opening ON stock_movement (store, sku) WHERE reason = 'opening';
 INSERT INTO replicated (table_id, name, rule, stream, writers) VALUES
     (15, 'stock_movement', 'fact', 'by:store', 'pos back-office hq');
 INSERT INTO replicated_column (table_id, name, kind) VALUES

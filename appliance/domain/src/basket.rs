@@ -1,21 +1,19 @@
 //! What a basket comes to: prices, discounts and taxes
 //!
 //! Whoever rings up says what and how many. Prices and tax rates come from the
-//! catalogue, and a total is always computed here: one that a browser sends
-//! would be a wish. Tax is computed once per class, on the sum of its lines
+//! catalogue, and a total is always computed here: one that comes from
+//! outside would be a wish. Tax is computed once per class, on the sum of its lines
 //! after discounts; rounding each line would drift by a minor unit per line.
 
-use crate::catalogue::{self, ShelfPrices, Store, TERMS_SQL};
+use crate::catalogue::{self, PRICE_MAX, ShelfPrices, Store, TERMS_SQL};
 use crate::moment::Moment;
 use crate::money::{Amount, Currency, Money, MoneyError};
+use crate::receipts::ReceiptLine;
 use crate::stock::QUANTITY_MAX;
 use rusqlite::{Connection, OptionalExtension};
 
 /// The most lines a basket may have.
 pub const LINES_MAX: usize = 2_000;
-
-/// The highest price that is believed.
-pub const PRICE_MAX: Money = Money(1_000_000_000_000);
 
 /// The whole, in basis points.
 const WHOLE_BASIS_POINTS: i64 = 10_000;
@@ -76,6 +74,20 @@ pub struct QuotedLine {
     pub amount: Money,
     /// How it is taxed.
     pub tax_class: i64,
+}
+
+impl QuotedLine {
+    /// The line as its receipt keeps it.
+    pub fn on_receipt(&self, no: i64) -> ReceiptLine {
+        ReceiptLine {
+            no,
+            sku: self.sku,
+            quantity: self.quantity,
+            unit: self.unit,
+            tax_class: self.tax_class,
+            discount: self.discount,
+        }
+    }
 }
 
 /// The tax of one class.

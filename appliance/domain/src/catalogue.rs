@@ -9,6 +9,9 @@ use crate::moment::Moment;
 use crate::money::{Currency, Money};
 use rusqlite::{Connection, OptionalExtension, Row};
 
+/// The highest price that is believed, in minor units.
+pub const PRICE_MAX: Money = Money(1_000_000_000_000);
+
 /// Whether the prices on the shelf contain the tax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShelfPrices {
@@ -77,8 +80,7 @@ pub enum ScanError {
     Database(#[from] rusqlite::Error),
 }
 
-/// The newest price that has begun: the store's own, else the chain's. Stands
-/// in a statement that names sku, currency, store and moment as p1 to p4.
+/// The newest price that has begun: the store's own, else the chain's.
 macro_rules! price_sql {
     ($sku:literal, $currency:literal, $store:literal, $at:literal) => {
         concat!(

@@ -13,7 +13,10 @@ pub mod stock;
 
 pub mod basket;
 pub mod grand_totals;
-pub mod sales;
 pub mod tenders;
+
+pub mod sales;
+
+pub mod returns;
 
 pub mod migrations;

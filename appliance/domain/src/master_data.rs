@@ -4,8 +4,7 @@
 //! that is there already is not written again, so an import that is run twice
 //! sends nothing the second time.
 
-use crate::basket::PRICE_MAX;
-use crate::catalogue::ShelfPrices;
+use crate::catalogue::{PRICE_MAX, ShelfPrices};
 use crate::gtin::Gtin;
 use crate::moment::Moment;
 use crate::money::{Amount, Currency, Money};

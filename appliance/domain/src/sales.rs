@@ -107,7 +107,8 @@ pub fn record(tx: &Transaction, sale: &Sale) -> Result<Recorded, SaleError> {
         customer: sale.customer,
         of: None,
     };
-    let lines: Vec<ReceiptLine> = receipt_lines(&quote);
+    let lines: Vec<ReceiptLine> =
+        quote.lines.iter().zip(1..).map(|(line, no)| line.on_receipt(no)).collect();
     let (id, no) = receipts::write(tx, &receipt, &lines, &paid.tenders)?;
     let oversold = note_oversold(tx, sale, id)?;
     if no % EVERY_RECEIPTS == 0 {
@@ -129,18 +130,6 @@ pub fn require(
         Some(right) => Err(SaleError::NoRight { employee, right: *right }),
         None => Ok(()),
     }
-}
-
-fn receipt_lines(quote: &Quote) -> Vec<ReceiptLine> {
-    let lines = quote.lines.iter().zip(1..).map(|(line, no)| ReceiptLine {
-        no,
-        sku: line.sku,
-        quantity: line.quantity,
-        unit: line.unit,
-        tax_class: line.tax_class,
-        discount: line.discount,
-    });
-    lines.collect()
 }
 
 /// One exception for the receipt, naming the SKU that is most below zero.

@@ -68,6 +68,14 @@ pub enum StockError {
     /// Nobody with that number, or without the right.
     #[error("employee {0} may not book stock: ask somebody with the right \"stock\"")]
     NoRight(i64),
+    /// The stock that a store begins with is counted once.
+    #[error("SKU {sku} already has an opening stock in store {store}: book a correction instead")]
+    OpeningTwice {
+        /// The store.
+        store: i64,
+        /// What.
+        sku: i64,
+    },
     /// The remark is too long.
     #[error("the remark is longer than 200 characters")]
     Note,
@@ -84,6 +92,14 @@ pub fn on_hand(db: &Connection, store: i64, sku: i64) -> rusqlite::Result<i64> {
         .map(|found| found.unwrap_or(0))
 }
 
+/// Whether a store's opening stock of a SKU was booked already.
+pub fn has_opening(db: &Connection, store: i64, sku: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT 1 FROM stock_movement WHERE store = ?1 AND sku = ?2 AND reason = 'opening'",
+    )?
+    .exists((store, sku))
+}
+
 /// Writes one movement and says what is on hand after it.
 pub fn move_stock(tx: &Transaction, movement: &Movement) -> Result<i64, StockError> {
     if movement.quantity == 0 || movement.quantity.unsigned_abs() > QUANTITY_MAX as u64 {
@@ -97,6 +113,9 @@ pub fn move_stock(tx: &Transaction, movement: &Movement) -> Result<i64, StockErr
     }
     if !tx.prepare_cached("SELECT 1 FROM variant WHERE sku = ?1")?.exists([movement.sku])? {
         return Err(StockError::UnknownSku(movement.sku));
+    }
+    if movement.reason == Reason::Opening && has_opening(tx, movement.store, movement.sku)? {
+        return Err(StockError::OpeningTwice { store: movement.store, sku: movement.sku });
     }
     if let Some(employee) = movement.employee {
         let rights = staff::rights(tx, movement.store, employee)?;
