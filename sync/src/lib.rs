@@ -17,3 +17,9 @@ pub mod packing;
 pub mod frame;
 
 pub mod wire;
+
+pub mod allow_list;
+
+pub mod admission;
+
+pub mod topics;

@@ -41,11 +41,11 @@ fn frame(entries: &[&[u8]]) -> Frame {
 }
 
 fn raw_frame() -> Frame {
-    frame(&[b"a receipt", b"and one more"])
+    frame(&[b"an entry", b"and one more"])
 }
 
 fn packed_frame() -> Frame {
-    frame(&[&b"receipt line ".repeat(9), &b"receipt line ".repeat(8), b"tender"])
+    frame(&[&b"row of a table ".repeat(9), &b"row of a table ".repeat(8), b"last row"])
 }
 
 fn ack() -> Ack {
