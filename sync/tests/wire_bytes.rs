@@ -1,4 +1,4 @@
-//! Every kind of message keeps its bytes, and no damaged one passes
+//! Messages keep their bytes, and no damaged one passes
 //!
 //! The golden files show each change of the wire as a change of a file. They bind from the day on which forks,
 //! succession and snapshots have their form; until then a changed file is a question to be answered, not a fault.
