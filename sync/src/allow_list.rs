@@ -1,4 +1,4 @@
-//! Rows signed by HQ that say which device, key, origin and role count
+//! Rows signed by HQ: which device, key, origin and role count
 //!
 //! Each row bears its own signature by HQ's authority key, beside the seal of the entry that brings it: rows also travel
 //! alone, in a file on a stick, and a database that somebody changed by hand admits nobody.

@@ -1,4 +1,4 @@
-//! Only what HQ signed admits a device, in bytes and in the table
+//! Only what HQ signed admits a device
 
 use expect_test::{Expect, expect, expect_file};
 use proptest::prelude::*;
