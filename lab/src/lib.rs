@@ -16,3 +16,5 @@ pub mod chain;
 pub mod standing;
 pub mod desk_page;
 pub mod demo;
+pub mod hands;
+pub mod verdict;
