@@ -3,6 +3,7 @@
 //! The structure and document tests and `lab rows` all look at the tree. They look through this file, so that they agree
 //! on what the tree is: what people wrote, without what tools made.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
@@ -75,6 +76,25 @@ pub fn packages(root: &Path) -> io::Result<Vec<Package>> {
         .iter()
         .filter_map(|file| Package::parse(&folder(&file.path), &file.text))
         .collect())
+}
+
+/// Names of the tables that some files of SQL, or Rust with SQL in it, declare as replicated.
+pub fn replicated_tables(files: &[Source]) -> BTreeSet<String> {
+    let mut tables = BTreeSet::new();
+    for file in files {
+        let code = file.text.split("#[cfg(test)]").next().unwrap_or("");
+        let sql: String = code
+            .lines()
+            .map(|line| line.split("--").next().unwrap_or(line).to_string() + "\n")
+            .collect();
+        for insert in sql.split("INSERT INTO replicated ").skip(1) {
+            let statement = insert.split(';').next().unwrap_or(insert);
+            let values = statement.split("VALUES").nth(1).unwrap_or("");
+            let rows = values.split('(').skip(1);
+            tables.extend(rows.filter_map(|row| row.split('\'').nth(1)).map(String::from));
+        }
+    }
+    tables
 }
 
 fn walk(root: &Path, folder: &Path, endings: &[&str], found: &mut Vec<Source>) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Where SQLite is opened, and what SQL stands where
 
 use crate::code;
-use lab::sources::Source;
+use lab::sources::{Source, replicated_tables};
 use std::collections::BTreeSet;
 
 /// one-opener: the only file that opens a database file.
@@ -43,21 +43,6 @@ fn screen_faults(file: &Source) -> Vec<String> {
         })
         .map(|(no, sql)| format!("{}:{no}: `{sql}` in a screen", file.path))
         .collect()
-}
-
-/// Names of the tables that the migrations declare as replicated.
-fn replicated(files: &[Source]) -> BTreeSet<String> {
-    let mut tables = BTreeSet::new();
-    for file in files {
-        let sql = without_sql_comments(&file.text);
-        for insert in sql.split("INSERT INTO replicated ").skip(1) {
-            let statement = insert.split(';').next().unwrap_or(insert);
-            let values = statement.split("VALUES").nth(1).unwrap_or("");
-            let rows = values.split('(').skip(1);
-            tables.extend(rows.filter_map(|row| row.split('\'').nth(1)).map(String::from));
-        }
-    }
-    tables
 }
 
 /// effects-stay-home: triggers write derived tables only, and derived tables are never replicated.
@@ -117,7 +102,7 @@ fn screens_hold_no_sql() {
 #[test]
 fn effects_stay_home() {
     let files = crate::sql();
-    let tables = replicated(&files);
+    let tables = replicated_tables(&files);
     crate::none(files.iter().flat_map(|file| trigger_faults(file, &tables)).collect());
 }
 
@@ -143,7 +128,7 @@ fn a_trigger_that_writes_a_replicated_table_is_caught() {
     let bad = "CREATE TRIGGER bad AFTER INSERT ON balance BEGIN\n  UPDATE fact_one SET a = 1; DELETE FROM fact_two;\n  INSERT OR REPLACE INTO fact_two VALUES (1);\nEND;\n";
     let faults = |text: &str| {
         let file = Source::new("a.sql", &format!("{tables}{text}"));
-        trigger_faults(&file, &replicated(std::slice::from_ref(&file))).len()
+        trigger_faults(&file, &replicated_tables(std::slice::from_ref(&file))).len()
     };
     assert_eq!(faults(good), 0);
     assert_eq!(faults(bad), 3);
