@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::time;
@@ -91,7 +91,7 @@ impl BrokerChild {
         let address = BrokerAddress::from(settings.listen);
         let watch = move || {
             runtime.block_on(async move {
-                let mut keeper = Keeper { settings, status: status_in, child: None };
+                let mut keeper = Keeper { settings, status: status_in, child: None, leash: None };
                 tokio::select! {
                     _ = stopped.wait_for(|stop| *stop) => {}
                     () = keeper.keep() => {}
@@ -159,6 +159,8 @@ struct Keeper {
     settings: WatchSettings,
     status: watch::Sender<BrokerStatus>,
     child: Option<Child>,
+    /// The child's standard input. Kept apart, because waiting for a child closes the one it still has.
+    leash: Option<ChildStdin>,
 }
 
 impl Keeper {
@@ -233,7 +235,8 @@ impl Keeper {
         command.env("MALLOC_ARENA_MAX", "2");
         // Its own group: Ctrl-C at a terminal ends the host, and the host ends the broker in order.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0).kill_on_drop(true);
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
+        self.leash = child.stdin.take();
         self.status.send_modify(|status| status.pid = child.id());
         self.child = Some(child);
         Ok(())
@@ -263,6 +266,7 @@ impl Keeper {
 
     /// Kills the child by its process id and waits until it is gone.
     async fn end(&mut self) {
+        self.leash = None;
         if let Some(mut child) = self.child.take()
             && let Err(error) = child.kill().await
         {

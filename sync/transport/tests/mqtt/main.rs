@@ -1,0 +1,5 @@
+//! Real brokers, real processes, real lines
+
+mod broker;
+mod common;
+mod lines;
