@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use selvedge_sync::origin::DeviceId;
+use selvedge_sync::topics;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -49,16 +50,12 @@ pub struct LineSettings {
 impl LineSettings {
     /// The line of a child to its parent's broker.
     pub fn to_parent(address: BrokerAddress, own: &DeviceId) -> LineSettings {
-        LineSettings::new(
-            address,
-            format!("{}-u", own.as_str()),
-            format!("sv1/down/{}/#", own.as_str()),
-        )
+        LineSettings::new(address, format!("{}-u", own.as_str()), topics::down_filter(own))
     }
 
     /// The line of a parent to the broker where its children speak.
     pub fn to_children(address: BrokerAddress, own: &DeviceId) -> LineSettings {
-        LineSettings::new(address, format!("{}-d", own.as_str()), "sv1/up/#".to_owned())
+        LineSettings::new(address, format!("{}-d", own.as_str()), topics::UP_FILTER.to_owned())
     }
 
     /// A line with the usual times.

@@ -1,5 +1,8 @@
 //! Real brokers, real processes, real lines
 
+#[cfg(test)]
 mod broker;
+#[cfg(test)]
 mod common;
+#[cfg(test)]
 mod lines;
