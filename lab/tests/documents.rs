@@ -58,7 +58,9 @@ fn paths(text: &str) -> Vec<String> {
     let quoted = text.split('`').skip(1).step_by(2);
     quoted
         .filter(|path| folders.iter().any(|folder| path.starts_with(folder)))
-        .filter(|path| path.chars().all(is_plain) && !path.contains("NNNN"))
+        .filter(|path| {
+            path.chars().all(is_plain) && !["NNNN", "NOUN"].iter().any(|blank| path.contains(blank))
+        })
         .map(String::from)
         .collect()
 }
@@ -74,7 +76,8 @@ fn dead_ends(page: &Source, exists: impl Fn(&str) -> bool) -> Vec<String> {
     dead.map(|target| format!("{}: {target} does not exist", page.path)).collect()
 }
 
-/// The subcommands of a program: variants of its enums that derive `Subcommand`, as they are typed.
+/// The subcommands of a program: variants of its enums that derive `Subcommand`, as they are typed. Programs start each
+/// other with hidden ones; these are for nobody to type.
 fn subcommands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for after in text.split("Subcommand").skip(1) {
@@ -83,9 +86,12 @@ fn subcommands(text: &str) -> Vec<String> {
             continue;
         }
         let mut depth = 1;
+        let mut hidden = false;
         for line in body.lines() {
+            hidden |= line.contains("hide = true");
             let variant: String = line.trim().chars().take_while(|c| c.is_alphanumeric()).collect();
-            if depth == 1 && variant.starts_with(char::is_uppercase) {
+            if depth == 1 && variant.starts_with(char::is_uppercase) && !std::mem::take(&mut hidden)
+            {
                 found.push(kebab(&variant));
             }
             depth += line.matches('{').count() as i32 - line.matches('}').count() as i32;
@@ -241,8 +247,8 @@ fn a_setting_that_is_not_named_is_caught() {
 
 #[test]
 fn commands_are_read_as_they_are_typed() {
-    let text = "#[derive(Debug, Subcommand)]\nenum Command {\n    /// Runs.\n    Run { config: PathBuf },\n    OpeningStock {\n        File: u8,\n    },\n}\n";
-    assert_eq!(subcommands(text), ["run", "opening-stock"]);
+    let text = "#[derive(Debug, Subcommand)]\nenum Command {\n    /// Runs.\n    Run { config: PathBuf },\n    OpeningStock {\n        File: u8,\n    },\n    #[command(hide = true)]\n    Broker,\n    Totals,\n}\n";
+    assert_eq!(subcommands(text), ["run", "opening-stock", "totals"]);
 }
 
 #[test]
