@@ -129,7 +129,7 @@ mod tests {
         );
         check(
             "96385047",
-            expect!["the check digit of 96385047 is wrong: it should end in 8; scan it again"],
+            expect!["the check digit of 96385047 is wrong: it should end in 3; scan it again"],
         );
     }
 

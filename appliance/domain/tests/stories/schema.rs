@@ -1,0 +1,118 @@
+//! What replicates, what is derived, and what a migration must look like
+
+use crate::world::schema;
+use expect_test::expect;
+use rusqlite::Connection;
+
+/// Every table that is not replicated, with one word: `local` or `derived`.
+const NOT_REPLICATED: [(&str, &str); 1] = [("stock_balance", "derived")];
+
+/// What the engine brings.
+const ENGINE: [&str; 2] = ["replicated", "replicated_column"];
+
+fn texts(db: &Connection, sql: &str) -> Vec<String> {
+    let mut query = db.prepare(sql).unwrap();
+    query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+// Proves TS-12, IM-04.
+#[test]
+fn effects_stay_home() {
+    let db = schema(7);
+    let replicated = texts(&db, "SELECT name FROM replicated");
+    for (table, word) in NOT_REPLICATED {
+        assert!(!replicated.contains(&table.to_owned()), "{table} is {word} and must not be sent");
+    }
+    let triggers = texts(&db, "SELECT sql FROM sqlite_master WHERE type = 'trigger'");
+    assert_eq!(triggers.len(), 2);
+    for trigger in triggers {
+        let written = trigger.split("INSERT INTO ").nth(1).unwrap().split(' ').next().unwrap();
+        assert!(NOT_REPLICATED.iter().any(|known| known.0 == written), "{trigger}");
+    }
+}
+
+#[test]
+fn every_table_replicates_or_is_listed_here() {
+    let db = schema(7);
+    let unlisted =
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+                    AND name NOT IN (SELECT name FROM replicated) ORDER BY name";
+    let listed = NOT_REPLICATED.iter().map(|known| known.0).chain(ENGINE);
+    let mut listed: Vec<String> = listed.map(str::to_owned).collect();
+    listed.sort();
+    assert_eq!(texts(&db, unlisted), listed);
+    let missing = "SELECT name FROM replicated WHERE name NOT IN (SELECT name FROM sqlite_master)";
+    assert_eq!(texts(&db, missing), Vec::<String>::new());
+}
+
+#[test]
+fn the_list_of_what_replicates_is_known() {
+    let db = schema(7);
+    let list = texts(
+        &db,
+        "SELECT table_id || ' ' || name || ' ' || rule || ' ' || stream || coalesce(' ' || writers, '')
+         FROM replicated ORDER BY table_id",
+    );
+    expect![[r#"
+        1 store owner chain
+        2 product owner chain
+        3 variant owner chain
+        4 gtin owner chain
+        5 price owner chain
+        6 tax_rate owner chain
+        7 employee owner by:store
+        12 receipt fact store pos back-office
+        13 receipt_line fact store pos back-office
+        14 tender fact store pos back-office
+        15 stock_movement fact by:store pos back-office hq
+        18 exception fact by:store pos back-office hq
+        19 grand_total fact store pos back-office"#]]
+    .assert_eq(&list.join("\n"));
+    let kinds = texts(
+        &db,
+        "SELECT r.name || '.' || c.name || ' ' || c.kind FROM replicated_column c
+         JOIN replicated r USING (table_id) ORDER BY r.table_id, c.rowid",
+    );
+    expect![[r#"
+        receipt.id id
+        receipt.at time
+        receipt.customer id
+        receipt.of id
+        receipt_line.receipt id
+        tender.receipt id
+        stock_movement.id id
+        stock_movement.at time
+        exception.id id
+        exception.at time
+        exception.receipt id
+        grand_total.id id
+        grand_total.at time"#]]
+    .assert_eq(&kinds.join("\n"));
+}
+
+#[test]
+fn a_replicated_table_is_strict_and_keyed_and_only_owners_and_few_facts_have_an_index() {
+    let db = schema(7);
+    let loose = "SELECT t.name FROM pragma_table_list t JOIN replicated r ON r.name = t.name WHERE NOT t.strict";
+    assert_eq!(texts(&db, loose), Vec::<String>::new());
+    let indexes = "SELECT i.name FROM sqlite_master i JOIN replicated r ON r.name = i.tbl_name
+                   WHERE i.type = 'index' AND i.sql IS NOT NULL AND r.rule = 'fact'
+                   AND i.sql NOT LIKE '% WHERE %'";
+    assert_eq!(texts(&db, indexes), Vec::<String>::new());
+    let unkeyed = "SELECT r.name FROM replicated r WHERE NOT EXISTS
+                   (SELECT 1 FROM pragma_table_info(r.name) WHERE cid = 0 AND pk = 1 AND \"notnull\")";
+    assert_eq!(texts(&db, unkeyed), Vec::<String>::new());
+    let unknown =
+        "SELECT r.name || '.' || c.name FROM replicated_column c JOIN replicated r USING (table_id)
+                   WHERE c.name NOT IN (SELECT name FROM pragma_table_info(r.name))";
+    assert_eq!(texts(&db, unknown), Vec::<String>::new());
+}
+
+#[test]
+fn an_id_that_was_forgotten_is_refused() {
+    let db = schema(7);
+    let forgotten = "INSERT INTO stock_movement (store, sku, quantity, reason, at) VALUES (1, 1, 1, 'delivery', 0)";
+    assert!(db.execute(forgotten, []).is_err());
+    let orphan = "INSERT INTO receipt_line (receipt, no, sku, quantity, unit_minor, tax_class) VALUES (1, 1, 1, 1, 1, 1)";
+    assert!(db.execute(orphan, []).is_err());
+}
