@@ -4,6 +4,12 @@ pub mod hlc;
 
 pub mod origin;
 
+pub mod row_id;
+
+pub mod value;
+
+pub mod rule;
+
 pub mod version;
 
 pub mod device_keys;
@@ -18,8 +24,44 @@ pub mod frame;
 
 pub mod wire;
 
+pub mod entry;
+
+pub mod entry_reader;
+
+pub mod preupdate;
+
+pub mod tables;
+
+pub mod open;
+
 pub mod allow_list;
 
 pub mod admission;
 
 pub mod topics;
+
+pub mod capture;
+
+pub mod changelog;
+
+pub mod apply;
+
+pub mod outcome;
+
+pub mod replica;
+
+pub mod cut;
+
+pub mod receive;
+
+pub mod session;
+
+pub mod marks;
+
+pub mod talk;
+
+pub mod hub;
+
+pub mod composing;
+
+pub mod standing;

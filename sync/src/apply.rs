@@ -1,0 +1,291 @@
+//! Merges one entry of another origin into the tables
+//!
+//! An entry is applied whole or parked whole. Parking keeps the entry and its
+//! reason and lets the stream go on: one bad row must not stop a store.
+
+use crate::{
+    allow_list::Row,
+    entry::{EntryError, Op},
+    entry_reader::{Reader, Run},
+    origin::{Origin, Role, Stream},
+    rule::StreamRule,
+    tables::{self, Table, Tables},
+    value::{Borrowed, Value},
+};
+use rusqlite::{CachedStatement, Connection, ErrorCode};
+use std::collections::HashSet;
+
+/// Why an entry was kept but not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// The kind of reason.
+    pub reason: Reason,
+    /// Number of the table, 0 when no table was reached.
+    pub table: u32,
+    /// What exactly.
+    pub detail: String,
+}
+
+/// The kinds of reasons to park an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It does not decode; a newer build may read it.
+    Epoch,
+    /// Its table is not known here.
+    UnknownTable,
+    /// Its writer may not write that table or stream.
+    NotAllowed,
+    /// The schema refused a row.
+    Constraint,
+    /// Another row has the key already.
+    KeyConflict,
+    /// It touches a row that an entry before it could not write.
+    Behind,
+}
+
+impl Reason {
+    /// As it is kept.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Epoch => "Epoch",
+            Reason::UnknownTable => "UnknownTable",
+            Reason::NotAllowed => "NotAllowed",
+            Reason::Constraint => "Constraint",
+            Reason::KeyConflict => "KeyConflict",
+            Reason::Behind => "Behind",
+        }
+    }
+}
+
+/// Why an entry was not applied.
+#[derive(Debug)]
+pub enum NotApplied {
+    /// It is kept with a reason.
+    Park(Parked),
+    /// SQLite failed: nothing of the slice is kept.
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for NotApplied {
+    fn from(cause: rusqlite::Error) -> NotApplied {
+        NotApplied::Sqlite(cause)
+    }
+}
+
+impl From<EntryError> for NotApplied {
+    fn from(cause: EntryError) -> NotApplied {
+        NotApplied::Park(Parked { reason: Reason::Epoch, table: 0, detail: cause.to_string() })
+    }
+}
+
+/// Keys of rows that parked entries wanted to write: table number and key.
+pub type ParkedKeys = HashSet<(u32, Vec<Value>)>;
+
+/// What applying works with.
+pub struct Scope<'a> {
+    /// The open transaction.
+    pub db: &'a Connection,
+    /// The declarations.
+    pub tables: &'a Tables,
+    /// What to leave alone.
+    pub parked: &'a ParkedKeys,
+}
+
+/// Applies one entry. Says how many rows, and whether the allow-list has changed.
+pub fn apply(
+    scope: &Scope<'_>,
+    writer: &Row,
+    stream: Stream,
+    bytes: &[u8],
+) -> Result<(usize, bool), NotApplied> {
+    let mut reader = Reader::open(bytes, writer.origin)?;
+    let (mut rows, mut allow_changed) = (0, false);
+    let mut values = Vec::new();
+    while let Some(run) = reader.next_run()? {
+        let Some(table) = scope.tables.numbered(run.table) else {
+            return Err(park(Reason::UnknownTable, run.table, "no such table here"));
+        };
+        may_write(writer, table, stream, run.op)?;
+        allow_changed |= run.table == tables::ALLOW_LIST;
+        rows += apply_run(scope, table, run, stream, &mut reader, &mut values)?;
+    }
+    Ok((rows, allow_changed))
+}
+
+fn park(reason: Reason, table: u32, detail: impl Into<String>) -> NotApplied {
+    NotApplied::Park(Parked { reason, table, detail: detail.into() })
+}
+
+/// Whether this writer may do this to this table in this stream.
+fn may_write(writer: &Row, table: &Table, stream: Stream, op: Op) -> Result<(), NotApplied> {
+    let refuse =
+        |what: &str| Err(park(Reason::NotAllowed, table.id, format!("{}: {what}", table.name)));
+    if !table.writers.allow(writer.role) {
+        return refuse(&format!("{} may not write it", writer.role.as_str()));
+    }
+    if table.rule.only_adds() && op != Op::Insert {
+        return refuse("facts are only added");
+    }
+    let own = writer.role == Role::Hq || Stream::store(writer.store) == Some(stream);
+    let fits = match table.stream {
+        StreamRule::Chain => stream == Stream::CHAIN,
+        StreamRule::Store => stream != Stream::CHAIN && own,
+        StreamRule::By(_) => own || (stream == Stream::CHAIN && writer.role == Role::Hq),
+    };
+    if fits { Ok(()) } else { refuse(&format!("it does not belong in the stream {stream}")) }
+}
+
+fn apply_run<'a>(
+    scope: &Scope<'_>,
+    table: &Table,
+    run: Run,
+    stream: Stream,
+    reader: &mut Reader<'a>,
+    values: &mut Vec<Borrowed<'a>>,
+) -> Result<usize, NotApplied> {
+    let mut statement = match run.op {
+        Op::Insert if table.rule.only_adds() => Some(scope.db.prepare_cached(&table.insert)?),
+        Op::Insert => Some(scope.db.prepare_cached(&table.upsert)?),
+        Op::Delete => Some(scope.db.prepare_cached(&table.delete)?),
+        Op::Update => None,
+    };
+    let mut rows = 0;
+    while let Some(mask) = reader.next_row(&table.layout, values)? {
+        check_row(scope, table, run.op, mask, stream, values)?;
+        let done = match &mut statement {
+            Some(statement) => execute(statement, values),
+            None => update(scope.db, table, mask, values),
+        };
+        let changed = done.map_err(|cause| refused(table, cause))?;
+        match run.op {
+            Op::Insert if changed == 0 => same_row(scope, table, values)?,
+            Op::Update if changed == 0 => {
+                return Err(park(Reason::Constraint, table.id, "the row to change is not here"));
+            }
+            _ => {}
+        }
+        rows += 1;
+    }
+    Ok(rows)
+}
+
+fn execute(
+    statement: &mut CachedStatement<'_>,
+    values: &[Borrowed<'_>],
+) -> rusqlite::Result<usize> {
+    for (value, at) in values.iter().zip(1..) {
+        statement.raw_bind_parameter(at, value)?;
+    }
+    statement.raw_execute()
+}
+
+/// New values stand first in the statement, the key first in the entry.
+fn update(
+    db: &Connection,
+    table: &Table,
+    mask: u64,
+    values: &[Borrowed<'_>],
+) -> rusqlite::Result<usize> {
+    let mut statement = db.prepare_cached(&table.update(mask))?;
+    let (key, new) = values.split_at(table.layout.key.len());
+    for (value, at) in new.iter().chain(key).zip(1..) {
+        statement.raw_bind_parameter(at, value)?;
+    }
+    statement.raw_execute()
+}
+
+/// What SQLite says of a row is the row's fault only when a constraint or a type was broken.
+fn refused(table: &Table, cause: rusqlite::Error) -> NotApplied {
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
+            park(Reason::Constraint, table.id, format!("{}: {cause}", table.name))
+        }
+        _ => NotApplied::Sqlite(cause),
+    }
+}
+
+fn check_row(
+    scope: &Scope<'_>,
+    table: &Table,
+    op: Op,
+    mask: u64,
+    stream: Stream,
+    values: &[Borrowed<'_>],
+) -> Result<(), NotApplied> {
+    if let StreamRule::By(column) = table.stream
+        && let Some(named) = column_of(table, op, mask, column, values)
+        && named != Borrowed::Int(stream.number().into())
+    {
+        let what = format!("{}: a row for another stream than {stream}", table.name);
+        return Err(park(Reason::NotAllowed, table.id, what));
+    }
+    if !scope.parked.is_empty() {
+        let key = key_of(table, op, values);
+        if scope.parked.contains(&(table.id, key)) {
+            return Err(park(
+                Reason::Behind,
+                table.id,
+                format!("{}: behind a parked row", table.name),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn column_of<'a>(
+    table: &Table,
+    op: Op,
+    mask: u64,
+    column: usize,
+    values: &[Borrowed<'a>],
+) -> Option<Borrowed<'a>> {
+    if op == Op::Insert {
+        return values.get(column).copied();
+    }
+    if let Some(place) = table.layout.key.iter().position(|key| *key == column) {
+        return values.get(place).copied();
+    }
+    let place = crate::entry::columns(mask).position(|changed| changed == column)?;
+    values.get(table.layout.key.len() + place).copied()
+}
+
+/// The key of a row as an entry carries it.
+pub fn key_of(table: &Table, op: Op, values: &[Borrowed<'_>]) -> Vec<Value> {
+    match op {
+        Op::Insert => table.layout.key.iter().map(|column| values[*column].to_value()).collect(),
+        Op::Update | Op::Delete => {
+            values[..table.layout.key.len()].iter().map(|value| value.to_value()).collect()
+        }
+    }
+}
+
+/// A taken key is harmless when the row is the same one.
+fn same_row(scope: &Scope<'_>, table: &Table, values: &[Borrowed<'_>]) -> Result<(), NotApplied> {
+    let mut select = scope.db.prepare_cached(&table.select)?;
+    for (column, at) in table.layout.key.iter().zip(1..) {
+        select.raw_bind_parameter(at, values[*column])?;
+    }
+    let mut rows = select.raw_query();
+    let Some(row) = rows.next()? else { return Ok(()) };
+    for (column, value) in values.iter().enumerate() {
+        if Value::read(row.get_ref(column)?).as_ref().map(Value::borrow) != Some(*value) {
+            let what = format!("{}: its key holds another row", table.name);
+            return Err(park(Reason::KeyConflict, table.id, what));
+        }
+    }
+    Ok(())
+}
+
+/// Keys that an entry wanted to write, as far as it can be read.
+pub fn wanted_keys(tables: &Tables, origin: Origin, bytes: &[u8]) -> Vec<(u32, Vec<Value>)> {
+    let mut keys = Vec::new();
+    let Ok(mut reader) = Reader::open(bytes, origin) else { return keys };
+    let mut values = Vec::new();
+    while let Ok(Some(run)) = reader.next_run() {
+        let Some(table) = tables.numbered(run.table) else { continue };
+        while let Ok(Some(_)) = reader.next_row(&table.layout, &mut values) {
+            keys.push((table.id, key_of(table, run.op, &values)));
+        }
+    }
+    keys
+}

@@ -1,0 +1,243 @@
+//! Hears each row change and takes the difference at commit
+//!
+//! The hook reports rows of a statement that later fails, and rows that a
+//! savepoint takes back. So it is believed only as to which rows were touched
+//! and how they were before; what they are is read again before the commit.
+
+use crate::{
+    entry::{Op, RowChange},
+    preupdate::{Action, Touch},
+    tables::{Table, Tables},
+    value::Value,
+};
+use rusqlite::Connection;
+use std::collections::HashMap;
+
+/// Why the writes are made, and so whether they are captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nobody asked the engine: a write to a replicated table is rolled back.
+    Outside,
+    /// A replicated write: captured.
+    Local,
+    /// An entry of another origin, or the engine's own housekeeping: not captured.
+    Engine,
+}
+
+/// A programming fault that was met during a write; the write is rolled back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CaptureError {
+    /// The hook failed.
+    #[error("the change of a row could not be heard")]
+    Poisoned,
+    /// A trigger wrote a replicated table.
+    #[error("a trigger wrote the replicated table {0}: effects stay home")]
+    TriggerWrote(String),
+    /// Another number of columns than at the start.
+    #[error("the table {0} has other columns than at the start: restart this program")]
+    ColumnsChanged(String),
+    /// The key of a row was changed.
+    #[error("the key of a row of {0} was changed: add a new row instead")]
+    KeyChanged(String),
+    /// A fact was changed or removed.
+    #[error("a row of {0} was changed or removed, but it holds facts: add another fact instead")]
+    FactChanged(String),
+    /// A value that is not carried.
+    #[error("a row of {0} holds a value that is not carried")]
+    OddValue(String),
+}
+
+/// A row that was touched in this write, as it was before.
+#[derive(Debug)]
+struct Touched {
+    place: usize,
+    key: Vec<Value>,
+    /// None when there was no such row.
+    before: Option<Vec<Value>>,
+}
+
+/// What the hook has heard since the write began.
+#[derive(Debug)]
+pub struct Capture {
+    tables: Tables,
+    mode: Mode,
+    touched: Vec<Touched>,
+    places: HashMap<(usize, Vec<Value>), usize>,
+    fault: Option<CaptureError>,
+    stray: bool,
+}
+
+impl Capture {
+    /// Hears nothing until the first write begins.
+    pub fn new(tables: Tables) -> Capture {
+        Capture {
+            tables,
+            mode: Mode::Outside,
+            touched: Vec::new(),
+            places: HashMap::new(),
+            fault: None,
+            stray: false,
+        }
+    }
+
+    /// The declarations it works by.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Begins a write, or ends it with `Outside`; whatever was heard is forgotten.
+    pub fn enter(&mut self, mode: Mode) {
+        self.mode = mode;
+        self.touched.clear();
+        self.places.clear();
+        self.fault = None;
+        self.stray = false;
+    }
+
+    /// True when this commit must become a rollback: rows without an entry.
+    pub fn refuses_commit(&self) -> bool {
+        match self.mode {
+            Mode::Outside => self.stray,
+            Mode::Local => self.fault.is_some() || !self.touched.is_empty(),
+            Mode::Engine => false,
+        }
+    }
+
+    /// A rollback took a stray write back.
+    pub fn forget_stray(&mut self) {
+        self.stray = false;
+    }
+
+    /// Called before each change of a row.
+    pub fn hear(&mut self, touch: &Touch<'_>) {
+        if self.mode == Mode::Engine {
+            return;
+        }
+        let Some(place) = self.tables.place(touch.table) else { return };
+        if self.mode == Mode::Outside {
+            self.stray = true;
+            return;
+        }
+        if self.fault.is_some() {
+            return;
+        }
+        // Set first and taken back at the end: a panic in between leaves the write poisoned.
+        self.fault = Some(CaptureError::Poisoned);
+        self.fault = self.note(place, touch).err();
+    }
+
+    fn note(&mut self, place: usize, touch: &Touch<'_>) -> Result<(), CaptureError> {
+        let table = self.tables.at(place);
+        let name = || table.name.clone();
+        if touch.depth() > 0 {
+            return Err(CaptureError::TriggerWrote(name()));
+        }
+        let columns = table.columns.len();
+        if touch.columns() != columns {
+            return Err(CaptureError::ColumnsChanged(name()));
+        }
+        let read = |column: usize| match touch.action {
+            Action::Insert => touch.after(column),
+            Action::Update | Action::Delete => touch.before(column),
+        };
+        let key: Option<Vec<Value>> = table.layout.key.iter().map(|column| read(*column)).collect();
+        let key = key.ok_or_else(|| CaptureError::OddValue(name()))?;
+        if touch.action == Action::Update
+            && table
+                .layout
+                .key
+                .iter()
+                .zip(&key)
+                .any(|(column, old)| touch.after(*column).as_ref() != Some(old))
+        {
+            return Err(CaptureError::KeyChanged(name()));
+        }
+        if self.places.contains_key(&(place, key.clone())) {
+            return Ok(());
+        }
+        let before = match touch.action {
+            Action::Insert => None,
+            Action::Update | Action::Delete => {
+                let row: Option<Vec<Value>> =
+                    (0..columns).map(|column| touch.before(column)).collect();
+                Some(row.ok_or_else(|| CaptureError::OddValue(name()))?)
+            }
+        };
+        self.places.insert((place, key.clone()), self.touched.len());
+        self.touched.push(Touched { place, key, before });
+        Ok(())
+    }
+
+    /// The rows that differ from what they were, in the order of their first touch. The commit is
+    /// allowed from now on, so the caller writes the entry before it commits.
+    pub fn difference(&mut self, db: &Connection) -> Result<Vec<RowChange>, DifferenceError> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault.into());
+        }
+        let mut changes = Vec::with_capacity(self.touched.len());
+        for touched in std::mem::take(&mut self.touched) {
+            let table = self.tables.at(touched.place);
+            let now = read_row(db, table, &touched.key)?;
+            changes.extend(compare(table, touched, now)?);
+        }
+        self.places.clear();
+        Ok(changes)
+    }
+}
+
+/// Why there is no difference to write.
+#[derive(Debug, thiserror::Error)]
+pub enum DifferenceError {
+    /// A programming fault.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// SQLite refused to read a row back.
+    #[error("a written row could not be read back: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Reads all columns of a row by its key.
+pub(crate) fn read_row(
+    db: &Connection,
+    table: &Table,
+    key: &[Value],
+) -> Result<Option<Vec<Value>>, DifferenceError> {
+    let mut select = db.prepare_cached(&table.select)?;
+    let mut rows = select.query(rusqlite::params_from_iter(key))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let mut values = Vec::with_capacity(table.columns.len());
+    for column in 0..table.columns.len() {
+        let value = Value::read(row.get_ref(column)?);
+        values.push(value.ok_or_else(|| CaptureError::OddValue(table.name.clone()))?);
+    }
+    Ok(Some(values))
+}
+
+fn compare(
+    table: &Table,
+    touched: Touched,
+    now: Option<Vec<Value>>,
+) -> Result<Option<RowChange>, CaptureError> {
+    let change = |op, mask, values| RowChange { table: table.id, op, mask, values };
+    let changed = match (touched.before, now) {
+        (None, None) => return Ok(None),
+        (None, Some(values)) => return Ok(Some(change(Op::Insert, 0, values))),
+        (Some(before), Some(now)) => {
+            let differ = |column: &usize| before[*column] != now[*column];
+            let columns: Vec<usize> = (0..now.len()).filter(differ).collect();
+            if columns.is_empty() {
+                return Ok(None);
+            }
+            let mask = columns.iter().fold(0, |mask, column| mask | 1 << column);
+            let mut values = touched.key;
+            values.extend(columns.into_iter().map(|column| now[column].clone()));
+            change(Op::Update, mask, values)
+        }
+        (Some(_), None) => change(Op::Delete, 0, touched.key),
+    };
+    if table.rule.only_adds() {
+        Err(CaptureError::FactChanged(table.name.clone()))
+    } else {
+        Ok(Some(changed))
+    }
+}

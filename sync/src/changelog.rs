@@ -1,0 +1,352 @@
+//! The changelog in SQLite: append, read a range, keep heads and seals
+//!
+//! The log is the only queue there is. A broker may forget whatever it holds:
+//! what was committed here is sent again from here.
+
+use crate::{
+    entry_reader::Reader,
+    hlc::Stamp,
+    origin::{Origin, Stream},
+    seal::{self, Seal},
+    tables::Tables,
+    value::Borrowed,
+};
+use rusqlite::{Connection, OptionalExtension};
+
+/// The engine's own tables; none of them is replicated.
+pub const SCHEMA: &str = "
+CREATE TABLE sync_meta (
+    name  TEXT PRIMARY KEY,
+    value ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sync_log (
+    origin INTEGER NOT NULL,
+    stream INTEGER NOT NULL,
+    seq    INTEGER NOT NULL CHECK (seq >= 1),
+    entry  BLOB NOT NULL,
+    chain  BLOB,
+    PRIMARY KEY (origin, stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sync_head (
+    stream       INTEGER NOT NULL,
+    origin       INTEGER NOT NULL,
+    seq          INTEGER NOT NULL,
+    chain        BLOB NOT NULL,
+    stamp        INTEGER NOT NULL,
+    next_counter INTEGER,
+    bytes        INTEGER NOT NULL,
+    PRIMARY KEY (stream, origin)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sync_seal (
+    origin    INTEGER NOT NULL,
+    stream    INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    session   INTEGER NOT NULL,
+    age       INTEGER NOT NULL,
+    signature BLOB NOT NULL,
+    bytes     INTEGER NOT NULL,
+    PRIMARY KEY (origin, stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sync_parked (
+    origin    INTEGER NOT NULL,
+    stream    INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    reason    TEXT NOT NULL,
+    table_id  INTEGER NOT NULL,
+    detail    TEXT NOT NULL,
+    parked_at INTEGER NOT NULL,
+    PRIMARY KEY (origin, stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sync_mark (
+    mark   TEXT NOT NULL,
+    stream INTEGER NOT NULL,
+    origin INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    PRIMARY KEY (mark, stream, origin)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sync_admitted (
+    origin INTEGER PRIMARY KEY,
+    row    BLOB NOT NULL
+) STRICT;
+";
+
+/// The log keeps the chain value of every 64th entry; the others are computed from there.
+pub const CHAIN_KEPT_EVERY: u64 = 64;
+
+/// Between two kept seals lie at most this many bytes of entries, so every stretch can be sent in frames.
+pub const SEAL_SPAN_BYTES: u64 = 48 * 1024;
+
+/// Between two kept seals lie at most this many entries.
+pub const SEAL_SPAN_ENTRIES: u64 = 1_000;
+
+/// The newest entry of an origin and stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogHead {
+    /// Its seq.
+    pub seq: u64,
+    /// The chain value up to it.
+    pub chain: [u8; 32],
+    /// Its stamp.
+    pub stamp: Stamp,
+    /// Bytes of all entries up to it.
+    pub bytes: u64,
+}
+
+impl LogHead {
+    /// Before the first entry.
+    pub fn none(origin: Origin, stream: Stream) -> LogHead {
+        LogHead { seq: 0, chain: seal::genesis(origin, stream), stamp: Stamp(0), bytes: 0 }
+    }
+
+    /// The head after one more entry.
+    pub fn then(&self, origin: Origin, stream: Stream, entry: &[u8], stamp: Stamp) -> LogHead {
+        let seq = self.seq + 1;
+        LogHead {
+            seq,
+            chain: seal::next(&self.chain, origin, stream, seq, entry),
+            stamp,
+            bytes: self.bytes + entry.len() as u64,
+        }
+    }
+}
+
+/// A head as it is kept: whose, which, and the next counter when it is our own.
+pub type KeptHead = ((Stream, Origin), LogHead, Option<u64>);
+
+/// All heads. Together they are the version vector.
+pub fn heads(db: &Connection) -> rusqlite::Result<Vec<KeptHead>> {
+    db.prepare("SELECT stream, origin, seq, chain, stamp, bytes, next_counter FROM sync_head")?
+        .query_map([], |row| {
+            let stream = Stream::from_number(row.get(0)?).expect("only streams are kept");
+            let origin = Origin::new(row.get(1)?).expect("only origins are kept");
+            let head = LogHead {
+                seq: row.get::<_, i64>(2)?.cast_unsigned(),
+                chain: row.get(3)?,
+                stamp: Stamp(row.get::<_, i64>(4)?.cast_unsigned()),
+                bytes: row.get::<_, i64>(5)?.cast_unsigned(),
+            };
+            let next = row.get::<_, Option<i64>>(6)?.map(i64::cast_unsigned);
+            Ok(((stream, origin), head, next))
+        })?
+        .collect()
+}
+
+/// Moves a head; the next counter is given for our own origin only.
+pub fn set_head(
+    db: &Connection,
+    stream: Stream,
+    origin: Origin,
+    head: &LogHead,
+    next_counter: Option<u64>,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO sync_head (stream, origin, seq, chain, stamp, next_counter, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (stream, origin) DO UPDATE SET seq = excluded.seq, chain = excluded.chain,
+         stamp = excluded.stamp, next_counter = excluded.next_counter, bytes = excluded.bytes",
+    )?
+    .execute((
+        stream.number(),
+        origin.get(),
+        head.seq.cast_signed(),
+        head.chain,
+        head.stamp.0.cast_signed(),
+        next_counter.map(u64::cast_signed),
+        head.bytes.cast_signed(),
+    ))?;
+    Ok(())
+}
+
+/// Appends an entry under a head that `LogHead::then` has given.
+pub fn append(
+    db: &Connection,
+    stream: Stream,
+    origin: Origin,
+    head: &LogHead,
+    entry: &[u8],
+) -> rusqlite::Result<()> {
+    assert!(!entry.is_empty(), "an entry carries at least one row");
+    let kept = head.seq.is_multiple_of(CHAIN_KEPT_EVERY).then_some(head.chain);
+    db.prepare_cached(
+        "INSERT INTO sync_log (origin, stream, seq, entry, chain) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute((origin.get(), stream.number(), head.seq.cast_signed(), entry, kept))?;
+    Ok(())
+}
+
+/// Entries from `first` on, oldest first: at most `count`, and no more once `bytes` are reached.
+pub fn read(
+    db: &Connection,
+    stream: Stream,
+    origin: Origin,
+    first: u64,
+    count: u64,
+    bytes: u64,
+) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let mut select = db.prepare_cached(
+        "SELECT seq, entry FROM sync_log WHERE origin = ?1 AND stream = ?2 AND seq >= ?3 AND seq < ?4
+         ORDER BY seq",
+    )?;
+    let last = first.saturating_add(count);
+    let mut rows =
+        select.query((origin.get(), stream.number(), first.cast_signed(), last.cast_signed()))?;
+    let (mut entries, mut size) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let entry: Vec<u8> = row.get(1)?;
+        size += entry.len() as u64;
+        if size > bytes && !entries.is_empty() {
+            break;
+        }
+        assert_eq!(
+            row.get::<_, i64>(0)?,
+            (first + entries.len() as u64).cast_signed(),
+            "seq has no gaps"
+        );
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// The chain value after entry `seq`; 0 gives the chain's beginning.
+pub fn chain_at(
+    db: &Connection,
+    stream: Stream,
+    origin: Origin,
+    seq: u64,
+) -> rusqlite::Result<[u8; 32]> {
+    let kept = db
+        .prepare_cached(
+            "SELECT seq, chain FROM sync_log WHERE origin = ?1 AND stream = ?2 AND seq = ?3 AND chain IS NOT NULL",
+        )?
+        .query_row(
+            (origin.get(), stream.number(), (seq - seq % CHAIN_KEPT_EVERY).cast_signed()),
+            |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, [u8; 32]>(1)?)),
+        )
+        .optional()?;
+    let (from, mut value) = kept.unwrap_or((0, seal::genesis(origin, stream)));
+    if from == seq {
+        return Ok(value);
+    }
+    for (entry, at) in
+        read(db, stream, origin, from + 1, seq - from, u64::MAX)?.iter().zip(from + 1..)
+    {
+        value = seal::next(&value, origin, stream, at, entry);
+    }
+    Ok(value)
+}
+
+/// Keeps a seal, and lets the one before it go when the two after and before it are near enough.
+pub fn keep_seal(
+    db: &Connection,
+    stream: Stream,
+    origin: Origin,
+    seal: &Seal,
+    bytes: u64,
+) -> rusqlite::Result<()> {
+    let before: Vec<(u64, u64)> = db
+        .prepare_cached(
+            "SELECT seq, bytes FROM sync_seal WHERE origin = ?1 AND stream = ?2 ORDER BY seq DESC LIMIT 2",
+        )?
+        .query_map((origin.get(), stream.number()), |row| {
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
+        })?
+        .collect::<Result<_, _>>()?;
+    let anchor = before.get(1).copied().unwrap_or((0, 0));
+    if let Some((newest, _)) = before.first()
+        && bytes - anchor.1 <= SEAL_SPAN_BYTES
+        && seal.seq - anchor.0 <= SEAL_SPAN_ENTRIES
+    {
+        db.prepare_cached("DELETE FROM sync_seal WHERE origin = ?1 AND stream = ?2 AND seq = ?3")?
+            .execute((origin.get(), stream.number(), newest.cast_signed()))?;
+    }
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO sync_seal (origin, stream, seq, session, age, signature, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute((
+        origin.get(),
+        stream.number(),
+        seal.seq.cast_signed(),
+        seal.session.cast_signed(),
+        seal.age,
+        seal.signature,
+        bytes.cast_signed(),
+    ))?;
+    Ok(())
+}
+
+/// The farthest kept seal up to `last`, or else the nearest one after it; from `first` on.
+pub fn seal_for(
+    db: &Connection,
+    stream: Stream,
+    origin: Origin,
+    first: u64,
+    last: u64,
+) -> rusqlite::Result<Option<Seal>> {
+    let one = |sql: &str, from: u64, to: u64| {
+        db.prepare_cached(sql)?
+            .query_row(
+                (origin.get(), stream.number(), from.cast_signed(), to.cast_signed()),
+                |row| {
+                    Ok(Seal {
+                        seq: row.get::<_, i64>(0)?.cast_unsigned(),
+                        session: row.get::<_, i64>(1)?.cast_unsigned(),
+                        age: row.get(2)?,
+                        signature: row.get(3)?,
+                    })
+                },
+            )
+            .optional()
+    };
+    let within = one(
+        "SELECT seq, session, age, signature FROM sync_seal
+         WHERE origin = ?1 AND stream = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq DESC LIMIT 1",
+        first,
+        last,
+    )?;
+    if within.is_some() {
+        return Ok(within);
+    }
+    one(
+        "SELECT seq, session, age, signature FROM sync_seal
+         WHERE origin = ?1 AND stream = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq LIMIT 1",
+        last + 1,
+        i64::MAX.cast_unsigned(),
+    )
+}
+
+/// Seqs and first key values of the newest rows that this origin added to a table, newest first.
+///
+/// Looks at no more than `limit` entries, so the answer may be shorter than `limit`.
+pub fn acts(
+    db: &Connection,
+    tables: &Tables,
+    stream: Stream,
+    origin: Origin,
+    table: u32,
+    limit: u32,
+) -> rusqlite::Result<Vec<(u64, i64)>> {
+    let Some(layout) = tables.numbered(table).map(|table| &table.layout) else {
+        return Ok(Vec::new());
+    };
+    let mut select = db.prepare_cached(
+        "SELECT seq, entry FROM sync_log WHERE origin = ?1 AND stream = ?2 ORDER BY seq DESC LIMIT ?3",
+    )?;
+    let mut rows = select.query((origin.get(), stream.number(), limit))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq = row.get::<_, i64>(0)?.cast_unsigned();
+        let entry = row.get_ref(1)?.as_blob()?;
+        let Ok(mut reader) = Reader::open(entry, origin) else { continue };
+        let mut values = Vec::new();
+        while let Ok(Some(run)) = reader.next_run() {
+            if run.table == table
+                && let Ok(Some(_)) = reader.next_row(layout, &mut values)
+                && let Some(Borrowed::Int(id)) = values.first()
+            {
+                found.push((seq, *id));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,112 @@
+//! Writes the messages of a conversation
+
+use crate::{
+    hub::{Conversation, Hub, digest_of, streams_of},
+    marks::AT_HQ,
+    origin::{Origin, Role},
+    replica::{EPOCH, Replica},
+    session::Beat,
+    talk::{Now, PeerId},
+    version,
+    wire::{Ack, Mark, Need, StreamHeads},
+};
+
+impl Hub {
+    pub(crate) fn credit(&self, from: &PeerId) -> u32 {
+        let waits: usize = self
+            .queue
+            .iter()
+            .filter(|incoming| incoming.from == *from)
+            .map(|incoming| incoming.frame.body_bytes())
+            .sum();
+        self.settings.credit_bytes.saturating_sub(u32::try_from(waits).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn need(&self, replica: &Replica, name: &PeerId, peer: &Conversation) -> Need {
+        let vectors = streams_of(replica, name).into_iter().map(|stream| StreamHeads {
+            stream,
+            heads: replica
+                .heads_of(stream)
+                .map(|(origin, head)| (origin, head.seq, version::first8(&head.chain)))
+                .collect(),
+        });
+        Need {
+            nonce: self.nonce,
+            origin: replica.identity().origin,
+            build: self.settings.build.clone(),
+            epoch_lowest: EPOCH,
+            epoch_highest: EPOCH,
+            vectors: vectors.collect(),
+            wanted: Vec::new(),
+            reply: peer.session.is_known(),
+            credit_live: self.credit(name),
+            credit_bulk: self.credit(name),
+        }
+    }
+
+    pub(crate) fn ack(
+        &self,
+        replica: &Replica,
+        now: Now,
+        name: &PeerId,
+        peer: &mut Conversation,
+        due: Beat,
+    ) -> Ack {
+        let heads = peer.session.heads_to_ack();
+        let heads: Vec<Mark> =
+            heads.into_iter().map(|key| (key.0, key.1, replica.head(key.0, key.1).seq)).collect();
+        let idle = heads.is_empty() && !peer.session.is_waiting() && due == Beat::Yes;
+        let streams = if idle { streams_of(replica, name) } else { Vec::new() };
+        Ack {
+            nonce: self.nonce,
+            stamp: replica.clock.last(),
+            heads,
+            credit_live: self.credit(name),
+            credit_bulk: self.credit(name),
+            parked: u32::try_from(self.parked).unwrap_or(u32::MAX),
+            committed: self.committed_for(replica, name, peer),
+            kept_twice: Vec::new(),
+            ages: if *name == PeerId::Parent { self.ages(now) } else { Vec::new() },
+            digests: streams
+                .into_iter()
+                .map(|stream| (stream, digest_of(replica, stream)))
+                .collect(),
+            signer: replica.identity().origin,
+        }
+    }
+
+    /// What HQ has of a child's own entries, where that moved since it was told.
+    fn committed_for(
+        &self,
+        replica: &Replica,
+        name: &PeerId,
+        peer: &mut Conversation,
+    ) -> Vec<Mark> {
+        let (PeerId::Child(device), Some(_)) = (name, &peer.signer) else { return Vec::new() };
+        let mut moved = Vec::new();
+        for row in replica.all_known().filter(|row| row.device == *device) {
+            for stream in streams_of(replica, name) {
+                let key = (stream, row.origin);
+                let seq = self.marks.seq(AT_HQ, key);
+                if seq > peer.told.insert(key, seq).unwrap_or(0) {
+                    moved.push((stream, row.origin, seq));
+                }
+            }
+        }
+        moved
+    }
+
+    /// Seconds since each device below was heard.
+    fn ages(&self, now: Now) -> Vec<(Origin, u32)> {
+        let mut ages = Vec::new();
+        for peer in self.peers.values() {
+            if let (Some(signer), Some(heard)) = (&peer.signer, peer.session.heard())
+                && signer.role != Role::Hq
+            {
+                let seconds = (now.steady.0 - heard.0) / 1_000;
+                ages.push((signer.origin, u32::try_from(seconds).unwrap_or(u32::MAX)));
+            }
+        }
+        ages
+    }
+}

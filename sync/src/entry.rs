@@ -1,0 +1,221 @@
+//! One committed transaction as positional, deterministic CBOR
+//!
+//! `[v, epoch, stamp, base, runs]` with `run = [table, op, row, row, ...]`.
+//! Origin, stream and seq are not carried: they are input of the chain, so an
+//! entry cannot be moved. Every byte form is unique, so a copy that differs in
+//! one bit is another entry and fails the chain.
+
+use crate::{
+    hlc::Stamp,
+    origin::Origin,
+    row_id,
+    value::{Kind, Value},
+};
+use minicbor::Encoder;
+
+/// Format of an entry that this build writes.
+pub const FORMAT: u64 = 1;
+/// An entry is at most this long.
+pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
+/// Rows in one entry.
+pub const ROWS_MAX: usize = 4_096;
+/// Runs in one entry.
+pub const RUNS_MAX: usize = 64;
+/// Columns of a replicated table: the mask of an update is one number.
+pub const COLUMNS_MAX: usize = 62;
+/// A text value in bytes.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// A bytes value.
+pub const BYTES_MAX: usize = 32 * 1024;
+
+/// What happened to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// A new row.
+    Insert,
+    /// Some columns of a row.
+    Update,
+    /// A row is gone (rule owner only).
+    Delete,
+}
+
+/// How the rows of one table are laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Kind per column id.
+    pub kinds: Vec<Kind>,
+    /// Column ids of the primary key, in key order.
+    pub key: Vec<usize>,
+}
+
+/// One changed row, ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange {
+    /// Number of the table.
+    pub table: u32,
+    /// What happened.
+    pub op: Op,
+    /// Bit i is set when column i changed (update only, else 0).
+    pub mask: u64,
+    /// Insert: all columns. Update: key, then changed columns. Delete: key.
+    pub values: Vec<Value>,
+}
+
+/// What all rows of an entry share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Schema epoch of the writer.
+    pub epoch: u16,
+    /// When it was written.
+    pub stamp: Stamp,
+    /// The origin's next counter when the write began.
+    pub base: u64,
+}
+
+/// Why bytes are no entry, or rows make none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// The bytes are not in the one allowed form.
+    #[error("the entry is malformed at byte {at}: {what}")]
+    Malformed {
+        /// Position in the entry.
+        at: usize,
+        /// What was met there.
+        what: &'static str,
+    },
+    /// A newer build wrote it.
+    #[error("the entry has format {0}, this build reads {FORMAT}: update this device")]
+    NewerFormat(u64),
+    /// A newer schema wrote it.
+    #[error(
+        "a row of table {table} has {found} columns, {known} are known here: update this device"
+    )]
+    UnknownColumn {
+        /// Number of the table.
+        table: u32,
+        /// Columns in the row.
+        found: usize,
+        /// Columns known here.
+        known: usize,
+    },
+    /// Over a limit.
+    #[error("one write may hold {limit} {what}, this one has {found}: split it")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much was found.
+        found: usize,
+        /// How much is allowed.
+        limit: usize,
+    },
+}
+
+/// Writes an entry; the layouts are asked for by table number.
+pub fn encode<'l>(
+    origin: Origin,
+    header: Header,
+    rows: &[RowChange],
+    layout: impl Fn(u32) -> &'l Layout,
+) -> Result<Vec<u8>, EntryError> {
+    assert!(!rows.is_empty(), "an entry carries at least one row");
+    within("rows", rows.len(), ROWS_MAX)?;
+    let runs: Vec<&[RowChange]> =
+        rows.chunk_by(|one, next| one.table == next.table && one.op == next.op).collect();
+    within("runs", runs.len(), RUNS_MAX)?;
+    let mut out = Encoder::new(Vec::with_capacity(32 + rows.len() * 16));
+    let done: Result<(), minicbor::encode::Error<std::convert::Infallible>> = (|| {
+        out.array(5)?.u64(FORMAT)?.u16(header.epoch)?.u64(header.stamp.0)?.u64(header.base)?;
+        out.array(runs.len() as u64)?;
+        for run in &runs {
+            out.array(2 + run.len() as u64)?.u32(run[0].table)?.u8(number(run[0].op))?;
+            for row in *run {
+                write_row(&mut out, origin, &header, row, layout(row.table))?;
+            }
+        }
+        Ok(())
+    })();
+    done.expect("a vector takes every byte");
+    let bytes = out.into_writer();
+    within("bytes", bytes.len(), ENTRY_BYTES_MAX)?;
+    Ok(bytes)
+}
+
+/// Refuses what is over a limit.
+pub(crate) fn within(what: &'static str, found: usize, limit: usize) -> Result<(), EntryError> {
+    if found > limit { Err(EntryError::TooLarge { what, found, limit }) } else { Ok(()) }
+}
+
+type Out = Encoder<Vec<u8>>;
+type Wrote = Result<(), minicbor::encode::Error<std::convert::Infallible>>;
+
+fn write_row(
+    out: &mut Out,
+    origin: Origin,
+    header: &Header,
+    row: &RowChange,
+    layout: &Layout,
+) -> Wrote {
+    let put = |out: &mut Out, kind: Kind, value: &Value| -> Wrote {
+        match (kind, value) {
+            (_, Value::Null) => out.null()?,
+            (Kind::Id, Value::Int(id)) => match near(origin, header.base, *id) {
+                Some(step) => out.u64(step)?,
+                None => out.i64(-1 - id)?,
+            },
+            (Kind::Time, Value::Int(ms)) => out.i64(ms.wrapping_sub(header.stamp.ms()))?,
+            (_, Value::Int(number)) => out.i64(*number)?,
+            (_, Value::Text(text)) => out.str(text)?,
+            (_, Value::Bytes(bytes)) => out.bytes(bytes)?,
+        };
+        Ok(())
+    };
+    let key_kinds = layout.key.iter().map(|column| layout.kinds[*column]);
+    match row.op {
+        Op::Insert => {
+            let filled = row.values.iter().rposition(|v| *v != Value::Null).map_or(0, |at| at + 1);
+            out.array(filled as u64)?;
+            for (kind, value) in layout.kinds.iter().zip(&row.values).take(filled) {
+                put(out, *kind, value)?;
+            }
+        }
+        Op::Update => {
+            assert!(row.mask != 0, "an update changes something");
+            out.array(row.values.len() as u64 + 1)?;
+            let keys = layout.key.len();
+            for (kind, value) in key_kinds.zip(&row.values) {
+                put(out, kind, value)?;
+            }
+            out.u64(row.mask)?;
+            for (column, value) in columns(row.mask).zip(&row.values[keys..]) {
+                put(out, layout.kinds[column], value)?;
+            }
+        }
+        Op::Delete => {
+            out.array(row.values.len() as u64)?;
+            for (kind, value) in key_kinds.zip(&row.values) {
+                put(out, kind, value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The columns of a mask, ascending.
+pub fn columns(mask: u64) -> impl Iterator<Item = usize> {
+    (0..COLUMNS_MAX).filter(move |column| mask & (1 << column) != 0)
+}
+
+/// The step from base when the id was drawn by this origin in or shortly after this write.
+pub(crate) fn near(origin: Origin, base: u64, id: i64) -> Option<u64> {
+    let (writer, counter) = row_id::unpack(id);
+    let step = counter.checked_sub(base)?;
+    (writer == i64::from(origin.get()) && step < 1 << 32).then_some(step)
+}
+
+fn number(op: Op) -> u8 {
+    match op {
+        Op::Insert => 0,
+        Op::Update => 1,
+        Op::Delete => 2,
+    }
+}

@@ -1,0 +1,432 @@
+//! A database that replicates: open, write, read
+//!
+//! There is one door for writes. The caller runs plain SQL inside
+//! [`Replica::write`]; the hook has heard which rows were touched, and the
+//! entry is written in the same transaction. Nobody can forget to log.
+
+use crate::{
+    admission::Admission,
+    allow_list::{self, Row, RowError, State},
+    apply::ParkedKeys,
+    capture::{Capture, DifferenceError, Mode},
+    changelog::{self, LogHead},
+    device_keys::DeviceKeys,
+    entry::{self, Header, RowChange},
+    hlc::{Clock, Millis, Stamp},
+    open::{self, Migration, OpenError},
+    origin::{DeviceId, Origin, Role, Stream},
+    outcome::{Committed, EntryMark, WriteError, in_doubt, not_committed},
+    preupdate::{self, Hook},
+    row_id::{self, Counter},
+    rule::StreamRule,
+    tables::{self, Tables},
+    value::Value,
+};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+/// Schema epoch that this build writes.
+pub const EPOCH: u16 = 1;
+
+/// Who this replica is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The device.
+    pub device: DeviceId,
+    /// Its incarnation.
+    pub origin: Origin,
+    /// What it is in its store.
+    pub role: Role,
+    /// Its store; 0 is HQ.
+    pub store: u32,
+    /// HQ's public key, which signs the allow-list.
+    pub authority: [u8; 32],
+}
+
+impl Identity {
+    /// The identity that an admission gives.
+    pub fn admitted(admission: &Admission) -> Identity {
+        let own = admission.own();
+        Identity {
+            device: own.device.clone(),
+            origin: own.origin,
+            role: own.role,
+            store: own.store,
+            authority: admission.authority,
+        }
+    }
+}
+
+/// What a replica is opened with.
+pub struct Settings {
+    /// The database file.
+    pub path: PathBuf,
+    /// The file layer; None is SQLite's own.
+    pub vfs: Option<String>,
+    /// Who this replica is.
+    pub identity: Identity,
+    /// Signs what it sends.
+    pub keys: Arc<dyn DeviceKeys>,
+    /// The trade's schema, in order.
+    pub migrations: Vec<Migration>,
+    /// Page cache of the writer in KiB.
+    pub cache_kib: u32,
+}
+
+/// A database that replicates.
+pub struct Replica {
+    // Dropped before the connection: the hook uses its handle.
+    _hook: Hook,
+    pub(crate) db: Connection,
+    pub(crate) capture: Arc<Mutex<Capture>>,
+    pub(crate) tables: Tables,
+    identity: Identity,
+    keys: Arc<dyn DeviceKeys>,
+    counter: Counter,
+    pub(crate) clock: Clock,
+    pub(crate) heads: BTreeMap<(Stream, Origin), LogHead>,
+    pub(crate) known: BTreeMap<Origin, Row>,
+    pub(crate) parked: ParkedKeys,
+    halted: Option<String>,
+    path: PathBuf,
+    vfs: Option<String>,
+    _lock: Option<File>,
+}
+
+impl Replica {
+    /// Opens or creates the database of this device, and locks it against a second process.
+    pub fn open(settings: Settings) -> Result<Replica, OpenError> {
+        let Settings { path, vfs, identity, keys, migrations, cache_kib } = settings;
+        let lock = if vfs.is_none() { Some(lock(&path)?) } else { None };
+        let failed = |cause| OpenError::Sqlite { path: path.clone(), cause };
+        let mut db = open::writer(&path, vfs.as_deref(), cache_kib)?;
+        let counter = Counter::default();
+        row_id::register(&db, identity.origin, &counter).map_err(failed)?;
+        db.execute_batch(open::MIGRATIONS).map_err(failed)?;
+        let engine = [
+            Migration { name: "0000_changelog", sql: changelog::SCHEMA },
+            Migration { name: "0000_replicated", sql: tables::SCHEMA },
+            Migration { name: "0000_zz_allow_list", sql: allow_list::SCHEMA },
+        ];
+        let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
+        counter.set(1);
+        open::migrate(&mut db, &all)?;
+        claim(&db, &path, identity.origin)?;
+        let tables = Tables::load(&db)?;
+        // A statement that was prepared before the hook would escape it.
+        db.flush_prepared_statement_cache();
+        let capture = Arc::new(Mutex::new(Capture::new(tables.clone())));
+        let hook = watch(&mut db, &capture).map_err(failed)?;
+        let heads = changelog::heads(&db).map_err(failed)?;
+        counter.set(heads.iter().filter_map(|head| head.2).max().unwrap_or(1));
+        let newest = heads.iter().map(|head| head.1.stamp).max().unwrap_or(Stamp(0));
+        let mut replica = Replica {
+            _hook: hook,
+            db,
+            capture,
+            tables,
+            identity,
+            keys,
+            counter,
+            clock: Clock::starting_at(newest),
+            heads: heads.into_iter().map(|(key, head, _)| (key, head)).collect(),
+            known: BTreeMap::new(),
+            parked: ParkedKeys::new(),
+            halted: None,
+            path,
+            vfs,
+            _lock: lock,
+        };
+        let ready = replica.learn_who_counts().and_then(|()| replica.retry_parked());
+        ready.map_err(|cause| OpenError::Sqlite { path: replica.path.clone(), cause })?;
+        Ok(replica)
+    }
+
+    /// Keeps the rows of an admission, so that what HQ and this store send can be checked from the
+    /// first frame on. A row that HQ has not signed is passed over; the answer counts the rows kept.
+    pub fn admit(&mut self, rows: &[Row]) -> rusqlite::Result<usize> {
+        let authority = self.identity.authority;
+        let kept: Vec<&Row> = rows.iter().filter(|row| row.verify(&authority).is_ok()).collect();
+        self.keep_house(|db| {
+            for row in &kept {
+                db.execute(
+                    "INSERT OR REPLACE INTO sync_admitted (origin, row) VALUES (?1, ?2)",
+                    (row.origin.get(), row.to_bytes()),
+                )?;
+            }
+            Ok(())
+        })?;
+        self.learn_who_counts()?;
+        Ok(kept.len())
+    }
+
+    /// Runs a deed in one transaction and writes its entry in the same one. Durable when it returns
+    /// `Ok`; `now` is the wall clock.
+    pub fn write<T, E>(
+        &mut self,
+        now: Millis,
+        deed: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<Committed<T>, WriteError<E>> {
+        if let Some(reason) = &self.halted {
+            return Err(WriteError::Halted(reason.clone()));
+        }
+        let base = self.counter.next();
+        hold(&self.capture).enter(Mode::Local);
+        let done = self.attempt(now, base, deed);
+        hold(&self.capture).enter(Mode::Outside);
+        match &done {
+            Ok(_) => {}
+            Err(WriteError::InDoubt(cause)) => self.halted = Some(cause.to_string()),
+            Err(_) => self.counter.set(base),
+        }
+        done
+    }
+
+    fn attempt<T, E>(
+        &mut self,
+        now: Millis,
+        base: u64,
+        deed: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<Committed<T>, WriteError<E>> {
+        let tx = self
+            .db
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(not_committed)?;
+        let value = deed(&tx).map_err(WriteError::Refused)?;
+        let rows = hold(&self.capture).difference(&tx).map_err(|cause| match cause {
+            DifferenceError::Capture(fault) => WriteError::Capture(fault),
+            DifferenceError::Sqlite(cause) => not_committed(cause),
+        })?;
+        if rows.is_empty() {
+            tx.commit().map_err(in_doubt)?;
+            return Ok(Committed { value, entry: None });
+        }
+        let stream = one_stream(&self.tables, &self.identity, &rows)?;
+        let origin = self.identity.origin;
+        let key = (stream, origin);
+        let head = self.heads.get(&key).copied().unwrap_or_else(|| LogHead::none(origin, stream));
+        let mut clock = self.clock.clone();
+        let stamp = clock.tick(now);
+        let header = Header { epoch: EPOCH, stamp, base };
+        let bytes = entry::encode(origin, header, &rows, |table| {
+            &self.tables.numbered(table).expect("captured tables are declared").layout
+        })?;
+        let next = head.then(origin, stream, &bytes, stamp);
+        changelog::append(&tx, stream, origin, &next, &bytes)
+            .and_then(|()| {
+                changelog::set_head(&tx, stream, origin, &next, Some(self.counter.next()))
+            })
+            .map_err(not_committed)?;
+        tx.commit().map_err(in_doubt)?;
+        assert_eq!(next.seq, head.seq + 1, "seq has no gaps");
+        self.heads.insert(key, next);
+        self.clock = clock;
+        if rows.iter().any(|row| row.table == tables::ALLOW_LIST) {
+            self.learn_who_counts().map_err(WriteError::InDoubt)?;
+        }
+        Ok(Committed {
+            value,
+            entry: Some(EntryMark { stream, seq: next.seq, stamp, hash: next.chain }),
+        })
+    }
+
+    /// Changes the engine's own tables; replicated ones are not captured here.
+    pub(crate) fn keep_house<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        hold(&self.capture).enter(Mode::Engine);
+        let done = (|| {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        })();
+        hold(&self.capture).enter(Mode::Outside);
+        done
+    }
+
+    /// Reads again which origins count: rows of the admission, then of the replicated allow-list.
+    pub(crate) fn learn_who_counts(&mut self) -> rusqlite::Result<()> {
+        let authority = self.identity.authority;
+        let mut known = BTreeMap::new();
+        let mut select = self.db.prepare_cached("SELECT row FROM sync_admitted")?;
+        let mut admitted = select.query([])?;
+        while let Some(row) = admitted.next()? {
+            if let Ok(row) = Row::from_bytes(row.get_ref(0)?.as_blob()?)
+                && row.verify(&authority).is_ok()
+            {
+                known.insert(row.origin, row);
+            }
+        }
+        let listed = allow_list::all(&self.db, &authority).map_err(|cause| match cause {
+            RowError::Database(cause) => cause,
+            other => rusqlite::Error::ToSqlConversionFailure(other.into()),
+        })?;
+        for row in listed {
+            known.insert(row.origin, row);
+        }
+        known.retain(|_, row| row.state != State::Revoked);
+        drop(admitted);
+        drop(select);
+        self.known = known;
+        Ok(())
+    }
+
+    /// Says that no write may follow before the database is opened again.
+    pub(crate) fn halt(&mut self, reason: String) {
+        self.halted = Some(reason);
+    }
+
+    /// Why no write is taken, if so.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
+    }
+
+    /// A connection for another thread that only reads.
+    pub fn reader(&self) -> Result<Connection, OpenError> {
+        open::reader(&self.path, self.vfs.as_deref(), self.identity.origin)
+    }
+
+    /// The writing connection, for reading.
+    pub fn db(&self) -> &Connection {
+        &self.db
+    }
+
+    /// Who this replica is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What signs for it.
+    pub fn keys(&self) -> &Arc<dyn DeviceKeys> {
+        &self.keys
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The declarations.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The newest entry of an origin in a stream.
+    pub fn head(&self, stream: Stream, origin: Origin) -> LogHead {
+        self.heads.get(&(stream, origin)).copied().unwrap_or_else(|| LogHead::none(origin, stream))
+    }
+
+    /// All heads of a stream, by origin.
+    pub fn heads_of(&self, stream: Stream) -> impl Iterator<Item = (Origin, LogHead)> + '_ {
+        let first = Origin::new(1).expect("1 is an origin");
+        self.heads
+            .range((stream, first)..)
+            .take_while(move |((of, _), _)| *of == stream)
+            .map(|((_, origin), head)| (*origin, *head))
+    }
+
+    /// The signed row of an origin, when it counts.
+    pub fn known(&self, origin: Origin) -> Option<&Row> {
+        self.known.get(&origin)
+    }
+
+    /// The rows of all origins that count.
+    pub fn all_known(&self) -> impl Iterator<Item = &Row> {
+        self.known.values()
+    }
+}
+
+/// The capture; a panic while it was held has poisoned the write, which is rolled back anyway.
+pub(crate) fn hold(capture: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
+    capture.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn watch(db: &mut Connection, capture: &Arc<Mutex<Capture>>) -> rusqlite::Result<Hook> {
+    let refuses = Arc::clone(capture);
+    db.commit_hook(Some(move || hold(&refuses).refuses_commit()))?;
+    let forgets = Arc::clone(capture);
+    db.rollback_hook(Some(move || hold(&forgets).forget_stray()))?;
+    let heard = Arc::clone(capture);
+    Ok(preupdate::listen(db, move |touch| hold(&heard).hear(touch)))
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let beside = path.with_extension("lock");
+    let failed = |cause| OpenError::Lock { path: path.to_owned(), cause };
+    let file =
+        File::options().create(true).truncate(false).write(true).open(beside).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(std::fs::TryLockError::Error(cause)) => Err(failed(cause)),
+    }
+}
+
+/// A database belongs to one incarnation for ever.
+fn claim(db: &Connection, path: &Path, origin: Origin) -> Result<(), OpenError> {
+    let found = db
+        .execute(
+            "INSERT OR IGNORE INTO sync_meta (name, value) VALUES ('origin', ?1)",
+            [origin.get()],
+        )
+        .and_then(|_| {
+            db.query_row("SELECT value FROM sync_meta WHERE name = 'origin'", [], |row| {
+                row.get::<_, u32>(0)
+            })
+        })
+        .map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })?;
+    if found == origin.get() {
+        Ok(())
+    } else {
+        Err(OpenError::OtherOrigin { found, wanted: origin.get() })
+    }
+}
+
+/// The stream of all rows of a write, when this device may write them there.
+fn one_stream<E>(
+    tables: &Tables,
+    identity: &Identity,
+    rows: &[RowChange],
+) -> Result<Stream, WriteError<E>> {
+    let mut found: Option<Stream> = None;
+    for row in rows {
+        let table = tables.numbered(row.table).expect("captured tables are declared");
+        if !table.writers.allow(identity.role) {
+            let (table, role) = (table.name.clone(), identity.role.as_str());
+            return Err(WriteError::NotAllowed { table, role });
+        }
+        let own = Stream::store(identity.store);
+        let stream = match table.stream {
+            StreamRule::Chain => Some(Stream::CHAIN),
+            StreamRule::Store => own,
+            StreamRule::By(column) => named_stream(&table.layout, row, column)
+                .filter(|named| identity.role == Role::Hq || Some(*named) == own),
+        };
+        let stream = stream.ok_or_else(|| WriteError::NoStream(table.name.clone()))?;
+        match found {
+            Some(other) if other != stream => return Err(WriteError::TwoStreams(other, stream)),
+            _ => found = Some(stream),
+        }
+    }
+    Ok(found.expect("there is at least one row"))
+}
+
+/// The stream that a column names, when it is the key or was written.
+fn named_stream(layout: &entry::Layout, row: &RowChange, column: usize) -> Option<Stream> {
+    let place = if row.op == entry::Op::Insert {
+        column
+    } else {
+        layout.key.iter().position(|key| *key == column)?
+    };
+    match row.values.get(place) {
+        Some(Value::Int(number)) => u32::try_from(*number).ok().and_then(Stream::from_number),
+        _ => None,
+    }
+}

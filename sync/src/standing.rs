@@ -1,0 +1,94 @@
+//! How a replica stands with the others, for screens and commands
+
+use crate::{
+    hlc::Millis,
+    hub::Hub,
+    marks::{AT_HQ, AT_PARENT, KEPT_TWICE},
+    origin::{DeviceId, Origin, Stream},
+    replica::Replica,
+    talk::{Now, PeerId},
+};
+
+/// How a replica stands with the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HubStatus {
+    /// True while the line to the parent is there and the parent has spoken.
+    pub parent_up: bool,
+    /// Milliseconds since the parent was last heard.
+    pub parent_heard_ms: Option<i64>,
+    /// Our own newest entry in our store's stream (HQ: in `chain`).
+    pub own_head: u64,
+    /// Our newest entry that the parent has.
+    pub parent_has: u64,
+    /// Our newest entry that is committed at HQ.
+    pub hq_has: u64,
+    /// Our newest entry that HQ has in its second copy too.
+    pub kept_twice: u64,
+    /// Entries that could not be applied here.
+    pub parked: u64,
+    /// Writers whose frames wait because they are not on the allow-list.
+    pub waiting_origins: Vec<Origin>,
+    /// Frames and messages that were refused since the start.
+    pub refused: u64,
+    /// One sentence on why something has not travelled, empty when all has.
+    pub reason: String,
+    /// The devices below, also those beyond a child, with milliseconds since each was heard.
+    pub children: Vec<(DeviceId, Option<i64>)>,
+    /// Newest seq per stream and origin.
+    pub vector: Vec<(Stream, Origin, u64)>,
+}
+
+impl Hub {
+    /// How this replica stands with the others.
+    pub fn status(&self, replica: &Replica, now: Now) -> HubStatus {
+        let identity = replica.identity();
+        let stream = Stream::store(identity.store).unwrap_or(Stream::CHAIN);
+        let key = (stream, identity.origin);
+        let parent = self.peers.get(&PeerId::Parent);
+        let age = |at: Option<Millis>| at.map(|at| now.steady.0 - at.0);
+        let mut status = HubStatus {
+            parent_up: parent.is_some_and(|parent| parent.session.is_known()),
+            parent_heard_ms: age(parent.and_then(|parent| parent.session.heard())),
+            own_head: replica.head(stream, identity.origin).seq,
+            parent_has: self.marks.seq(AT_PARENT, key),
+            hq_has: self.marks.seq(AT_HQ, key),
+            kept_twice: self.marks.seq(KEPT_TWICE, key),
+            parked: self.parked,
+            waiting_origins: self.waiting.iter().copied().collect(),
+            refused: self.refused,
+            reason: String::new(),
+            children: Vec::new(),
+            vector: replica.heads.iter().map(|(key, head)| (key.0, key.1, head.seq)).collect(),
+        };
+        for (id, peer) in &self.peers {
+            let PeerId::Child(device) = id else { continue };
+            status.children.push((device.clone(), age(peer.session.heard())));
+            for (origin, (seconds, said)) in &peer.beyond {
+                if let Some(row) = replica.known(*origin) {
+                    let ms = i64::from(*seconds) * 1_000 + (now.steady.0 - said.0);
+                    status.children.push((row.device.clone(), Some(ms)));
+                }
+            }
+        }
+        status.reason = self.reason(&status);
+        status
+    }
+
+    fn reason(&self, status: &HubStatus) -> String {
+        let behind = status.own_head.saturating_sub(status.hq_has);
+        if !self.settings.has_parent {
+            return String::new();
+        }
+        match status.parent_heard_ms {
+            _ if status.parent_up && behind == 0 => String::new(),
+            _ if status.parent_up && status.parent_has < status.own_head => {
+                format!("{behind} entries are on their way")
+            }
+            _ if status.parent_up => {
+                format!("{behind} entries wait for the line from the store to HQ")
+            }
+            None => "the parent has not been heard since the start".to_owned(),
+            Some(ms) => format!("the parent was last heard {} s ago", ms / 1_000),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a hub is told, and what it wants done
+
+use crate::{
+    hlc::Millis,
+    origin::{DeviceId, Origin},
+    topics::Kind,
+};
+
+/// The other side of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PeerId {
+    /// Whoever we report to.
+    Parent,
+    /// A device that reports to us.
+    Child(DeviceId),
+}
+
+/// What time it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock, for stamps. May jump.
+    pub wall: Millis,
+    /// Running time since some start, for timers. Never jumps.
+    pub steady: Millis,
+}
+
+/// What happened outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The line to a peer is there.
+    Up(PeerId),
+    /// The line to a peer is gone.
+    Down(PeerId),
+    /// A message came.
+    Message {
+        /// From whom.
+        from: PeerId,
+        /// What it is.
+        kind: Kind,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// This replica has written.
+    Wrote,
+    /// Time has passed.
+    Tick,
+}
+
+/// What is to be done outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send a message; it may be lost.
+    Send {
+        /// To whom.
+        to: PeerId,
+        /// What it is.
+        kind: Kind,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// Call again at this steady time at the latest.
+    WakeAt(Millis),
+    /// Something a person may want to know.
+    Event(Event),
+}
+
+/// Something a person may want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A message or frame was refused.
+    Refused {
+        /// From whom it came.
+        from: PeerId,
+        /// Why.
+        reason: String,
+    },
+    /// Entries were kept but could not be applied.
+    Parked {
+        /// Who wrote them.
+        origin: Origin,
+        /// How many.
+        entries: usize,
+    },
+    /// Received entries were not kept; they will come again.
+    NotKept {
+        /// What the database says.
+        reason: String,
+    },
+}
+
+/// How a hub behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubSettings {
+    /// Whether there is a parent to report to.
+    pub has_parent: bool,
+    /// Period of the beat.
+    pub beat_ms: i64,
+    /// Rows that one call of `work` applies.
+    pub slice_rows: usize,
+    /// Bytes of frames that may wait here per lane and peer.
+    pub credit_bytes: u32,
+    /// Name of this build, for people.
+    pub build: String,
+}
+
+impl Default for HubSettings {
+    fn default() -> HubSettings {
+        HubSettings {
+            has_parent: true,
+            beat_ms: 10_000,
+            slice_rows: 2_000,
+            credit_bytes: 1024 * 1024,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
