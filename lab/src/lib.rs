@@ -18,3 +18,7 @@ pub mod desk_page;
 pub mod demo;
 pub mod hands;
 pub mod verdict;
+pub mod ring;
+pub mod figure;
+pub mod replicas;
+pub mod check;
