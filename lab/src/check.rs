@@ -60,7 +60,7 @@ pub enum CheckError {
         /// Where.
         title: String,
         /// Why.
-        cause: HandsError,
+        cause: Box<HandsError>,
     },
     /// A database cannot be read.
     #[error(transparent)]
@@ -75,7 +75,8 @@ pub fn run(check: &Check) -> Result<bool, CheckError> {
     let runtime = Runtime::new()?;
     let desk = Desk::at(check.dir.clone())?;
     let world = World::from_seed(check.seed, check.stores);
-    let wanted = Wanted { desk: desk.path.clone(), stores: check.stores, pos: check.pos, beat_s: BEAT_S };
+    let wanted =
+        Wanted { desk: desk.path.clone(), stores: check.stores, pos: check.pos, beat_s: BEAT_S };
     let (mut chain, files) = demo::lay_out(&world, wanted, &runtime)?;
     let teller = Teller { begun: Instant::now() };
     let tell = |step: &str| teller.tell(step);
@@ -83,7 +84,10 @@ pub fn run(check: &Check) -> Result<bool, CheckError> {
     chain.start_all(&tell)?;
     let mut cashiers = cashiers(&chain, &world, check.seed);
     sign_on(&mut cashiers)?;
-    teller.tell(&format!("{} cashiers signed on, so badges, goods and prices have arrived", cashiers.len()));
+    teller.tell(&format!(
+        "{} cashiers signed on, so badges, goods and prices have arrived",
+        cashiers.len()
+    ));
     calm_trade(&mut cashiers, &teller)?;
     trouble(&mut chain, &mut cashiers, &teller)?;
     heal(&mut chain, &mut cashiers, &teller)?;
@@ -129,7 +133,10 @@ impl Cashier {
         let end = Instant::now() + Duration::from_secs(BACK_S);
         while let Err(cause) = tried {
             if Instant::now() > end {
-                return Err(CheckError::NoSale { title: self.seat.title(), cause });
+                return Err(CheckError::NoSale {
+                    title: self.seat.title(),
+                    cause: Box::new(cause),
+                });
             }
             self.repeats += 1;
             tried = self.sell_after_trouble(&basket);
@@ -175,7 +182,7 @@ fn sign_on(cashiers: &mut [Cashier]) -> Result<(), CheckError> {
             }
         });
         if let (false, Some(cause)) = (signed_on, last) {
-            return Err(CheckError::NoSale { title: cashier.seat.title(), cause });
+            return Err(CheckError::NoSale { title: cashier.seat.title(), cause: Box::new(cause) });
         }
     }
     Ok(())
@@ -202,9 +209,15 @@ fn trouble(chain: &mut Chain, cashiers: &mut [Cashier], teller: &Teller) -> Resu
     let target = each * cashiers.len() as u64;
     let stores = chain.wanted.stores;
     std::thread::scope(|scope| {
-        let selling: Vec<_> = cashiers.iter_mut().map(|cashier| scope.spawn(|| sell_many(cashier, each, &sold))).collect();
+        let selling: Vec<_> = cashiers
+            .iter_mut()
+            .map(|cashier| scope.spawn(|| sell_many(cashier, each, &sold)))
+            .collect();
         let reached = |share: u64| {
-            wait_for(Duration::from_secs(CATCH_UP_S), || sold.load(Ordering::Relaxed) * 100 >= target * share || selling.iter().all(|thread| thread.is_finished()));
+            wait_for(Duration::from_secs(CATCH_UP_S), || {
+                sold.load(Ordering::Relaxed) * 100 >= target * share
+                    || selling.iter().all(|thread| thread.is_finished())
+            });
             teller.tell(&format!("{} of {target} sales rung up", sold.load(Ordering::Relaxed)));
         };
         for store in 1..=stores {
@@ -219,7 +232,9 @@ fn trouble(chain: &mut Chain, cashiers: &mut [Cashier], teller: &Teller) -> Resu
         kill(chain, Seat::Hq, teller)?;
         reached(80);
         kill(chain, Seat::Pos { store: stores, no: chain.wanted.pos }, teller)?;
-        selling.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|fault| std::panic::resume_unwind(fault)))
+        selling.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|fault| std::panic::resume_unwind(fault))
+        })
     })?;
     let repeats: u64 = cashiers.iter().map(|cashier| cashier.repeats).sum();
     let in_doubt: u64 = cashiers.iter().map(|cashier| cashier.hands.in_doubt).sum();
@@ -239,7 +254,11 @@ fn kill(chain: &mut Chain, seat: Seat, teller: &Teller) -> Result<(), CheckError
     chain.kill(seat);
     let begun = Instant::now();
     chain.start(seat)?;
-    teller.tell(&format!("kill -9: {}. Its pages answered again after {} ms", seat.title(), begun.elapsed().as_millis()));
+    teller.tell(&format!(
+        "kill -9: {}. Its pages answered again after {} ms",
+        seat.title(),
+        begun.elapsed().as_millis()
+    ));
     Ok(())
 }
 
@@ -262,11 +281,19 @@ fn heal(chain: &mut Chain, cashiers: &mut [Cashier], teller: &Teller) -> Result<
 }
 
 /// Waits until head office has everything, then ends all processes and reads every database.
-fn judge(chain: &mut Chain, cashiers: &[Cashier], teller: &Teller) -> Result<Vec<Verdict>, CheckError> {
+fn judge(
+    chain: &mut Chain,
+    cashiers: &[Cashier],
+    teller: &Teller,
+) -> Result<Vec<Verdict>, CheckError> {
     let begun = Instant::now();
-    let caught_up = wait_for(Duration::from_secs(CATCH_UP_S), || replicas::all_at_hq(chain).unwrap_or(false));
+    let caught_up =
+        wait_for(Duration::from_secs(CATCH_UP_S), || replicas::all_at_hq(chain).unwrap_or(false));
     teller.tell(&match caught_up {
-        true => format!("head office has everything, {} ms after the last sale", begun.elapsed().as_millis()),
+        true => format!(
+            "head office has everything, {} ms after the last sale",
+            begun.elapsed().as_millis()
+        ),
         false => format!("head office does not have everything after {CATCH_UP_S} s"),
     });
     let mut totals = Err(String::new());
@@ -282,12 +309,22 @@ fn judge(chain: &mut Chain, cashiers: &[Cashier], teller: &Teller) -> Result<Vec
         let device = cashier.seat.device();
         verdicts.push(verdict::gap_free(&device, &at_hq));
         let promised = &cashier.hands.promised;
-        verdicts.push(verdict::none_lost_or_doubled(&device, promised, cashier.hands.in_doubt, &own, &at_hq));
+        verdicts.push(verdict::none_lost_or_doubled(
+            &device,
+            promised,
+            cashier.hands.in_doubt,
+            &own,
+            &at_hq,
+        ));
     }
     let figures = match &totals {
         Ok(printed) => printed.lines().last().unwrap_or("").to_owned(),
         Err(said) => said.clone(),
     };
-    verdicts.push(Verdict { rule: "control totals agree".to_owned(), holds: totals.is_ok(), figures });
+    verdicts.push(Verdict {
+        rule: "control totals agree".to_owned(),
+        holds: totals.is_ok(),
+        figures,
+    });
     Ok(verdicts)
 }

@@ -47,7 +47,9 @@ impl Figure {
             Kept::No => "MISSED",
             Kept::NoTarget => "",
         };
-        format!("{:<64} {:>26}  {:<16} {mark}", self.what, self.measured, self.target).trim_end().to_owned()
+        format!("{:<64} {:>26}  {:<16} {mark}", self.what, self.measured, self.target)
+            .trim_end()
+            .to_owned()
     }
 
     fn held(what: &str, value: f64, unit: &str, target: String, holds: bool) -> Figure {

@@ -52,7 +52,9 @@ pub fn receipts_of(chain: &Chain, seat: Seat) -> Result<(Receipts, Receipts), Re
     let devices = verdict::devices(&hq)?;
     let device = devices.into_iter().rev().find(|device| device.device == name);
     let origin = device.ok_or(ReplicaError::UnknownDevice(name))?.origin;
-    let of_origin = |db: &Connection| Ok::<_, rusqlite::Error>(verdict::receipts(db)?.remove(&origin).unwrap_or_default());
+    let of_origin = |db: &Connection| {
+        Ok::<_, rusqlite::Error>(verdict::receipts(db)?.remove(&origin).unwrap_or_default())
+    };
     Ok((of_origin(&reader(chain.place(seat))?)?, of_origin(&hq)?))
 }
 
@@ -65,7 +67,9 @@ pub fn verdicts(chain: &Chain) -> Result<Vec<Verdict>, ReplicaError> {
                 .seats()
                 .into_iter()
                 .filter(shares)
-                .map(|seat| Ok((seat.device(), verdict::digests(&reader(chain.place(seat))?, store)?)))
+                .map(|seat| {
+                    Ok((seat.device(), verdict::digests(&reader(chain.place(seat))?, store)?))
+                })
                 .collect::<Result<_, ReplicaError>>()?;
             Ok(verdict::replicas_agree(store, &replicas))
         })

@@ -16,8 +16,10 @@ use selvedge_domain::stock::{self, Movement, Reason, StockError};
 use selvedge_domain::tenders::{Tender, TenderKind};
 
 /// Remembers what was rung up. Local: it is not replicated.
-pub const MIGRATION: (&str, &str) =
-    ("9000_rung_up", "CREATE TABLE rung_up (invoice TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;");
+pub const MIGRATION: (&str, &str) = (
+    "9000_rung_up",
+    "CREATE TABLE rung_up (invoice TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;",
+);
 
 /// What ringing one invoice up came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,13 +113,23 @@ fn basket(invoice: &Invoice, disposition: Disposition) -> Vec<BasketLine> {
     rows.map(line).collect()
 }
 
-fn sell(tx: &Transaction, store: i64, at: Moment, lines: Vec<BasketLine>) -> Result<Money, RingError> {
+fn sell(
+    tx: &Transaction,
+    store: i64,
+    at: Moment,
+    lines: Vec<BasketLine>,
+) -> Result<Money, RingError> {
     let tenders = card(&lines)?;
     let sale = Sale { store, cashier: RINGER, at, lines, tenders, customer: None };
     Ok(sales::record(tx, &sale)?.quote.total)
 }
 
-fn take_back(tx: &Transaction, store: i64, at: Moment, lines: Vec<BasketLine>) -> Result<Money, RingError> {
+fn take_back(
+    tx: &Transaction,
+    store: i64,
+    at: Moment,
+    lines: Vec<BasketLine>,
+) -> Result<Money, RingError> {
     let refunds = card(&lines)?;
     let goods = Goods::WithoutReceipt(lines);
     let back = Return { store, cashier: RINGER, at, goods, refunds, customer: None };
@@ -144,5 +156,9 @@ fn card(lines: &[BasketLine]) -> Result<Vec<Tender>, RingError> {
     for line in lines {
         due = due.plus(line.open_price.unwrap_or(Money::ZERO).times(line.quantity)?)?;
     }
-    Ok(if due == Money::ZERO { Vec::new() } else { vec![Tender { kind: TenderKind::Card, given: due }] })
+    Ok(if due == Money::ZERO {
+        Vec::new()
+    } else {
+        vec![Tender { kind: TenderKind::Card, given: due }]
+    })
 }
