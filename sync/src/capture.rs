@@ -42,6 +42,11 @@ pub enum CaptureError {
     /// A fact was changed or removed.
     #[error("a row of {0} was changed or removed, but it holds facts: add another fact instead")]
     FactChanged(String),
+    /// A row id that `row_id()` did not draw in this write.
+    #[error(
+        "a row of {0} has an id that row_id() did not draw: SQLite made one up, name it in the INSERT"
+    )]
+    IdNotDrawn(String),
     /// A value that is not carried.
     #[error("a row of {0} holds a value that is not carried")]
     OddValue(String),

@@ -8,7 +8,7 @@ use crate::{
     admission::Admission,
     allow_list::{self, Row, RowError, State},
     apply::ParkedKeys,
-    capture::{Capture, DifferenceError, Mode},
+    capture::{Capture, CaptureError, DifferenceError, Mode},
     changelog::{self, LogHead},
     device_keys::DeviceKeys,
     entry::{self, Header, RowChange},
@@ -20,12 +20,13 @@ use crate::{
     row_id::{self, Counter},
     rule::StreamRule,
     tables::{self, Tables},
-    value::Value,
+    value::{Kind, Value},
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::{
     collections::BTreeMap,
     fs::File,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -206,6 +207,8 @@ impl Replica {
             tx.commit().map_err(in_doubt)?;
             return Ok(Committed { value, entry: None });
         }
+        let drawn = base..self.counter.next();
+        check_ids(&self.tables, self.identity.origin, &drawn, &rows)?;
         let stream = one_stream(&self.tables, &self.identity, &rows)?;
         let origin = self.identity.origin;
         let key = (stream, origin);
@@ -387,6 +390,32 @@ fn claim(db: &Connection, path: &Path, origin: Origin) -> Result<(), OpenError> 
     } else {
         Err(OpenError::OtherOrigin { found, wanted: origin.get() })
     }
+}
+
+/// SQLite makes an integer key up where the INSERT names none, and another device could make up the same.
+fn check_ids(
+    tables: &Tables,
+    origin: Origin,
+    drawn: &Range<u64>,
+    rows: &[RowChange],
+) -> Result<(), CaptureError> {
+    for row in rows.iter().filter(|row| row.op == entry::Op::Insert) {
+        let table = tables.numbered(row.table).expect("captured tables are declared");
+        if table.layout.key != [0] || table.layout.kinds[0] != Kind::Id {
+            continue;
+        }
+        let own = match row.values[0] {
+            Value::Int(id) => {
+                let (writer, counter) = row_id::unpack(id);
+                writer == i64::from(origin.get()) && drawn.contains(&counter)
+            }
+            _ => false,
+        };
+        if !own {
+            return Err(CaptureError::IdNotDrawn(table.name.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// The stream of all rows of a write, when this device may write them there.

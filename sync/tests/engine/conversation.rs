@@ -1,8 +1,6 @@
 //! Replicas in conversation: whatever the line does, all end up equal
 
-mod desk;
-
-use desk::{Desk, store, store_stream};
+use crate::desk::{Desk, store, store_stream};
 use selvedge_sync::talk::Input;
 
 fn equal(desk: &Desk) -> bool {

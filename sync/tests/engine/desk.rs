@@ -37,7 +37,7 @@ pub const TRADE: &[Migration] = &[Migration {
 pub struct Place {
     pub replica: Replica,
     pub hub: Hub,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     pub row: Row,
 }
 
@@ -62,6 +62,11 @@ pub fn row(device: &str, origin: u32, store: u32, role: Role) -> Row {
 
 /// Opens a replica in a folder of its own.
 pub fn open_in(dir: &std::path::Path, row: &Row) -> Replica {
+    open_with(dir, row, &[])
+}
+
+/// The same, with newer migrations behind the toy trade.
+pub fn open_with(dir: &std::path::Path, row: &Row, newer: &[Migration]) -> Replica {
     let identity = Identity {
         device: row.device.clone(),
         origin: row.origin,
@@ -74,7 +79,7 @@ pub fn open_in(dir: &std::path::Path, row: &Row) -> Replica {
         vfs: None,
         identity,
         keys: keys(row.origin.get()),
-        migrations: TRADE.to_vec(),
+        migrations: [TRADE, newer].concat(),
         cache_kib: 2_048,
     };
     Replica::open(settings).unwrap()
@@ -88,7 +93,15 @@ impl Place {
         replica.admit(&rows).unwrap();
         let settings = HubSettings { has_parent, slice_rows: 7, ..HubSettings::default() };
         let hub = Hub::new(&replica, settings, 1).unwrap();
-        Place { replica, hub, _dir: dir, row: row.clone() }
+        Place { replica, hub, dir, row: row.clone() }
+    }
+
+    /// The same place after a restart with newer migrations.
+    pub fn reopened(self, newer: &[Migration]) -> Place {
+        let Place { replica, hub, dir, row } = self;
+        drop(replica);
+        let replica = open_with(dir.path(), &row, newer);
+        Place { replica, hub, dir, row }
     }
 
     /// An act with its parts.
