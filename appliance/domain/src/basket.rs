@@ -274,6 +274,8 @@ fn add_up(
     };
     let (currency, shelf_prices) = (place.currency, place.shelf_prices);
     let subtotal = amount.plus(discount)?;
+    assert!(discount <= subtotal, "no line gives more off than it has");
+    assert!(tax >= Money::ZERO, "what is sold is taxed, not subsidised");
     assert_eq!(subtotal.minus(discount)?, amount, "discounts are taken off once");
     Ok(Quote { currency, shelf_prices, lines, subtotal, discount, tax_by_class, tax, total })
 }

@@ -1,4 +1,4 @@
-//! What a person should look at, beside a sale that went through
+//! What a person should look at, beside a sale
 //!
 //! An exception is never a refusal: the goods are in the customer's hand. It is
 //! a fact like the receipt it stands beside.

@@ -1,4 +1,4 @@
-//! What all receipts of a device come to, stated by the device itself
+//! What all receipts of a device come to, by its own word
 //!
 //! HQ adds up what it holds and compares. A receipt that was lost, doubled or
 //! altered on its way cannot hide, because the device's own sum travels with it.

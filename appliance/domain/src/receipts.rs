@@ -73,10 +73,10 @@ pub struct ReceiptLine {
 }
 
 impl ReceiptLine {
-    /// What the line came to. It was counted without overflow when it was
-    /// written, so it is again.
+    /// What the line came to. Our own lines were counted without overflow when
+    /// they were written; an absurd one of somebody else shows the largest amount.
     pub fn amount(&self) -> Money {
-        Money(self.unit.0 * self.quantity - self.discount.0)
+        Money(self.unit.0.saturating_mul(self.quantity).saturating_sub(self.discount.0))
     }
 }
 
@@ -107,7 +107,8 @@ pub struct WholeReceipt {
 impl WholeReceipt {
     /// What was given back in coins and notes.
     pub fn change(&self) -> Money {
-        Money(self.tenders.iter().map(|tender| tender.given.0 - tender.amount.0).sum())
+        let back = self.tenders.iter().map(|tender| tender.given.0.saturating_sub(tender.amount.0));
+        Money(back.fold(0, i64::saturating_add))
     }
 }
 
@@ -156,7 +157,11 @@ pub fn write(
     tenders: &[ReceiptTender],
 ) -> rusqlite::Result<(i64, i64)> {
     assert!(!lines.is_empty(), "a receipt has a line");
+    assert!(adds_up(new, lines), "lines less discounts, with the tax, are the total");
+    let paid = Money::total(tenders.iter().map(|tender| tender.amount));
+    assert_eq!(paid, Ok(new.total), "tenders less change are the total");
     let no = next_no(tx)?;
+    assert!(no > 0, "numbers begin at 1");
     tx.prepare_cached(
         "INSERT INTO receipt (id, no, kind, cashier, at, store, total_minor, tax_minor, customer, of)
          VALUES (row_id(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -197,6 +202,12 @@ pub fn write(
         insert.execute((id, tender.no, tender.kind, tender.amount, given))?;
     }
     Ok((id, no))
+}
+
+/// Tax is a part of the lines or comes on top of them.
+fn adds_up(new: &NewReceipt, lines: &[ReceiptLine]) -> bool {
+    let lines = Money::total(lines.iter().map(ReceiptLine::amount));
+    lines == Ok(new.total) || lines == new.total.minus(new.tax)
 }
 
 /// One receipt.

@@ -117,6 +117,8 @@ pub fn take_back(tx: &Transaction, back: &Return) -> Result<Recorded, ReturnErro
     }
     sales::require(tx, back.store, back.cashier, &needed)?;
     let (places, quote) = price(tx, back.store, &back.goods, back.at)?;
+    assert_eq!(places.len(), quote.lines.len(), "each line that comes back has its place");
+    assert!(quote.total <= Money::ZERO, "a return takes no money");
     let paid = tenders::refund(Money::ZERO.minus(quote.total)?, &back.refunds, quote.currency)?;
     let of = match back.goods {
         Goods::OfReceipt { receipt, .. } => Some(receipt),
@@ -218,10 +220,11 @@ fn lines_out(db: &Connection, receipt: i64) -> rusqlite::Result<Vec<LineOut>> {
         "SELECT coalesce(sum(-l.quantity), 0) FROM receipt r JOIN receipt_line l ON l.receipt = r.id
          WHERE r.of = ?1 AND l.no = ?2",
     )?;
-    let sold = receipts::lines(db, receipt)?.into_iter();
+    let sold = receipts::lines(db, receipt)?.into_iter().filter(|line| line.quantity > 0);
     sold.map(|sold| {
-        let back = back.query_row((receipt, sold.no), |row| row.get(0))?;
-        Ok(LineOut { sold, back })
+        let back: i64 = back.query_row((receipt, sold.no), |row| row.get(0))?;
+        // Two devices that were apart may both have taken it back.
+        Ok(LineOut { back: back.clamp(0, sold.quantity), sold })
     })
     .collect()
 }

@@ -15,7 +15,7 @@ use std::fmt;
 const PIN_MEMORY_KIB: u32 = 4 * 1024;
 
 /// Rounds of one PIN hash: with the memory above about 20 ms on a small device.
-const PIN_ROUNDS: u32 = 6;
+const PIN_ROUNDS: u32 = 8;
 
 /// What a hash of a badge is a hash of, so that no other hash can stand for it.
 const BADGE_TAG: &[u8] = b"selvedge badge 1\0";
@@ -23,7 +23,7 @@ const BADGE_TAG: &[u8] = b"selvedge badge 1\0";
 /// The PIN hash that is tried where no badge matches, so that the answer takes
 /// as long as for a wrong PIN. It is the hash of no PIN: its digest is made up.
 const NOBODY: &str =
-    "$argon2id$v=19$m=4096,t=6,p=1$bm9ib2R5IGlzIGhlcmU$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    "$argon2id$v=19$m=4096,t=8,p=1$bm9ib2R5IGlzIGhlcmU$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// What an employee may do: a set of named bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

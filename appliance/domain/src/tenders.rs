@@ -137,7 +137,9 @@ pub fn settle(
         paid.push(ReceiptTender { no, kind, amount, given });
     }
     assert_eq!(rest, Money::ZERO, "what was tendered covers what is due");
-    Ok(Settlement { tenders: paid, change: tendered.minus(due)? })
+    let change = tendered.minus(due)?;
+    assert!(change >= Money::ZERO, "change is given, never asked for");
+    Ok(Settlement { tenders: paid, change })
 }
 
 /// Gives money back: exactly what is due, by the means named.

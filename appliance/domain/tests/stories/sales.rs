@@ -1,4 +1,4 @@
-//! What may be sold, what is refused, and what a receipt comes to
+//! What is sold, what is refused, what a receipt comes to
 
 use crate::world::{check, world};
 use expect_test::expect;

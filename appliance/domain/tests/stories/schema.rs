@@ -1,4 +1,4 @@
-//! What replicates, what is derived, and what a migration must look like
+//! What replicates, what is derived, how a table must look
 
 use crate::world::schema;
 use expect_test::expect;

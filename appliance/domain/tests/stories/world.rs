@@ -122,6 +122,11 @@ struct Counter {
 /// `pay cash 50 card 10`; `back 1 line 1 x 2 for cash 3.98`; `refund pen 1 for cash 1.99`;
 /// `stock pen`; `exceptions`.
 pub fn check(story: &str, expected: Expect) {
+    expected.assert_eq(&tell(story).join("\n"));
+}
+
+/// Tells a story and hands back what was said, sentence by sentence.
+pub fn tell(story: &str) -> Vec<String> {
     let mut db = world();
     let mut counter = Counter { store: 1, cashier: 1, at: Moment(10), basket: Vec::new() };
     let mut said = Vec::new();
@@ -138,7 +143,7 @@ pub fn check(story: &str, expected: Expect) {
             Err(refusal) => said.push(refusal),
         }
     }
-    expected.assert_eq(&said.join("\n"));
+    said
 }
 
 fn act(tx: &Transaction, counter: &mut Counter, sentence: &str) -> Result<Option<String>, String> {
