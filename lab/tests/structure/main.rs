@@ -8,6 +8,7 @@ mod doors;
 mod imports;
 mod packages;
 mod sizes;
+mod tree;
 mod words;
 
 use lab::sources::{self, Package, Source};
