@@ -1,4 +1,4 @@
-//! Keeps the broker's child process alive, and replaces a wedged one
+//! Keeps the broker's child alive and replaces a wedged one
 //!
 //! The watch runs on a thread and a runtime of its own: a host that is busy
 //! must not look like a broker that is dead. The broker is judged through

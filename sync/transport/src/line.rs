@@ -1,4 +1,4 @@
-//! A line carries messages to one broker and back, and loses some
+//! A line to a broker, which loses messages and says so
 //!
 //! The protocol above takes it as a lossy pipe. So a line keeps nothing: what
 //! waits when a connection ends is dropped, and the changelog sends it again.

@@ -1,4 +1,4 @@
-//! The embedded broker is watched through itself and leaves no orphan
+//! The embedded broker is watched and leaves no orphan
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;

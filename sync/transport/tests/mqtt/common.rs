@@ -92,6 +92,7 @@ impl TestBroker for Embedded {
     }
 
     fn kill(&mut self) {
+        eventually("there is a process", || self.0.status().borrow().pid.is_some());
         signal(self.pid(), Signal::SIGKILL);
     }
 }

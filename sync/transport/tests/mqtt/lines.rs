@@ -1,4 +1,4 @@
-//! Lines carry messages over a real broker and are rebuilt when it dies
+//! Lines over real brokers, rebuilt when these die
 
 use std::sync::Arc;
 

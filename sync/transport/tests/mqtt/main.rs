@@ -5,4 +5,6 @@ mod broker;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod lines;
