@@ -285,3 +285,18 @@ pub fn upsert(tx: &Transaction, new: &NewEmployee) -> Result<bool, StaffError> {
         .execute((new.store, new.id, name, badge, new.pin_hash, new.rights.0))?;
     Ok(rows > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_badge_costs_what_a_wrong_pin_costs() {
+        let real = hash_pin("4711", b"sixteen salt byt").unwrap();
+        let cost = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
+        assert_eq!(cost(NOBODY), cost(&real));
+        assert_eq!(NOBODY.split('$').next_back().unwrap().len(), 43, "a digest of 32 bytes");
+        assert!(PasswordHash::new(NOBODY).is_ok(), "else it would be refused at once");
+        assert!(is_pin(&real, "4711") && !is_pin(&real, "4712") && !is_pin(NOBODY, "4711"));
+    }
+}
