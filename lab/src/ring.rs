@@ -1,4 +1,4 @@
-//! Rings one invoice of a trade file up, by the deeds of the trade
+//! Rings one invoice of a trade file up, by the trade's deeds
 //!
 //! The file's prices go in by the right "open price", a cancellation is a return without a receipt (the file does not
 //! say of which sale), and a negative row outside of one is a correction of stock. An invoice is one transaction and is

@@ -1,4 +1,4 @@
-//! The changelog in SQLite: append, read a range, keep heads and seals
+//! The changelog in SQLite: append, read, heads and seals
 //!
 //! The log is the only queue there is. A broker may forget whatever it holds:
 //! what was committed here is sent again from here.

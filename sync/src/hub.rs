@@ -1,4 +1,4 @@
-//! Every conversation of one replica, without a socket and without a clock
+//! Every conversation of one replica, without socket or clock
 //!
 //! The shell hands in what came over the line and what time it is, and carries
 //! out what comes back. Frames are queued by `handle` and applied by `work`, so

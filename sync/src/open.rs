@@ -17,7 +17,7 @@ const READER_WAIT_MS: u32 = 5_000;
 /// One change of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
-    /// Its file name without ending, in order of age: `0001_catalogue`.
+    /// Its file name without ending, in order of age: `0001_first`.
     pub name: &'static str,
     /// Plain SQL.
     pub sql: &'static str,
@@ -35,7 +35,9 @@ pub enum OpenError {
         cause: rusqlite::Error,
     },
     /// A setting was not taken.
-    #[error("the database {path} does not take {setting}: it cannot keep sales safe there")]
+    #[error(
+        "the database {path} does not take {setting}: it cannot keep what is written safe there"
+    )]
     Setting {
         /// The file.
         path: PathBuf,
@@ -108,7 +110,7 @@ pub fn reader(path: &Path, vfs: Option<&str>, origin: Origin) -> Result<Connecti
     Ok(db)
 }
 
-/// Opens a database that is not replicated, such as the baskets of a checkout.
+/// Opens a database that is not replicated, such as the unfinished work of one device.
 pub fn local(
     path: &Path,
     vfs: Option<&str>,

@@ -3,7 +3,7 @@
 //! Chain and seal are checked over the raw bytes before anything is decoded.
 //! What then cannot be applied is parked and the stream goes on; only a broken
 //! chain or a bad seal stops an origin. One call is one transaction, so HQ
-//! takes many frames with one sync and a checkout is never held up for long.
+//! takes many frames with one sync and a local write is never held up for long.
 
 use crate::{
     allow_list::Row,

@@ -1,4 +1,4 @@
-//! Who has what, and when to send or ask: one conversation, pure
+//! Who has what in one conversation, and when to send or ask
 //!
 //! Holds cursors, credit and timers; no entry, no bytes, no database. A message
 //! may be lost, doubled or late at any time: what is lost is found by a gap, by

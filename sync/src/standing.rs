@@ -1,4 +1,4 @@
-//! How a replica stands with the others, for screens and commands
+//! How a replica stands with the others, for people to read
 
 use crate::{
     hlc::Millis,

@@ -1,4 +1,4 @@
-//! Lines of a file, one at a time and never longer than a bound
+//! Lines of a file, one at a time and within a bound
 //!
 //! A file from outside may hold a line of a gigabyte: a broken export, or one written to hurt. Reading "up to the next
 //! line break" would put all of it into memory. Here the bytes past the bound are thrown away as they come, so the line

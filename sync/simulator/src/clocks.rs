@@ -1,4 +1,4 @@
-//! Virtual time, and each device's coarse, skewed or broken clock
+//! Virtual time, and the skewed or broken clock of a device
 //!
 //! Steady time is the time of the run: it starts at 0 and never jumps. What a device reads off its wall clock is
 //! another matter. Coarse clocks make equal stamps common; a world of good clocks would never test a tie.

@@ -1,4 +1,4 @@
-//! Replicas in conversation: whatever the line does, all end up equal
+//! Whatever the line does, all replicas end up equal
 
 use crate::desk::{Desk, store, store_stream};
 use selvedge_sync::talk::Input;

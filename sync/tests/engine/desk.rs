@@ -1,4 +1,4 @@
-//! A desk with replicas on it, joined by a line that loses nothing unless told
+//! A desk with replicas, joined by a line that does as told
 
 use rusqlite::Transaction;
 use selvedge_sync::{

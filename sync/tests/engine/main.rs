@@ -1,4 +1,4 @@
-//! The engine as its callers see it: real SQLite, virtual time, no network
+//! The engine as its callers see it, on virtual time
 
 mod desk;
 

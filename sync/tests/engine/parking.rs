@@ -1,4 +1,4 @@
-//! Frames that are wrong, foreign or too new: refused or parked, never lost
+//! Wrong, foreign or too new frames are parked, never lost
 
 use crate::desk::{self, Place, row, store_stream};
 use selvedge_sync::{

@@ -1,4 +1,4 @@
-//! The one door for writes: what becomes an entry, and what is refused
+//! The one door for writes: what becomes an entry
 
 use crate::desk::{self, Place, open_in, row, store_stream};
 use expect_test::expect;

@@ -68,6 +68,10 @@ fn more_than_was_sold_does_not_come_back() {
             "this receipt is not known here: look at its number, or take back without a receipt"
         ],
     );
+}
+
+#[test]
+fn a_return_that_does_not_fit_its_receipt_is_refused() {
     after_a_sale(
         "in 2; back 1 line 1 x 1 for cash 6",
         expect!["this was sold in store 1: it is taken back there, or here without a receipt"],
