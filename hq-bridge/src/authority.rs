@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use selvedge_sync::device_keys::SoftwareKeys;
 
@@ -20,9 +21,9 @@ pub const WRITER_FILE: &str = "writer.key";
 /// HQ's keys, read from the data directory.
 pub struct Keys {
     /// Signs allow-list rows.
-    pub authority: SoftwareKeys,
+    pub authority: Arc<SoftwareKeys>,
     /// Signs what HQ writes.
-    pub writer: SoftwareKeys,
+    pub writer: Arc<SoftwareKeys>,
 }
 
 /// What `make` found.
@@ -95,7 +96,7 @@ pub fn read(data: &Path) -> Result<Keys, KeysError> {
     })
 }
 
-fn read_one(path: &Path) -> Result<SoftwareKeys, KeysError> {
+fn read_one(path: &Path) -> Result<Arc<SoftwareKeys>, KeysError> {
     let shown = path.display().to_string();
     let kind = fs::metadata(path).map_err(|_| KeysError::Missing(shown.clone()))?;
     let mode = kind.permissions().mode() & 0o777;
@@ -105,7 +106,7 @@ fn read_one(path: &Path) -> Result<SoftwareKeys, KeysError> {
     let text = fs::read_to_string(path).map_err(|_| KeysError::Garbled(shown.clone()))?;
     let mut seed = [0; 32];
     hex::decode_to_slice(text.trim(), &mut seed).map_err(|_| KeysError::Garbled(shown))?;
-    Ok(SoftwareKeys::from_seed(seed))
+    Ok(Arc::new(SoftwareKeys::from_seed(seed)))
 }
 
 /// Writes a new key. A key file that came into being meanwhile is never overwritten.

@@ -3,10 +3,11 @@
 //! The file is TOML. A key that is not known is refused: a misspelt setting that is passed over in silence would leave
 //! HQ running with a default that nobody chose.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use selvedge_sync::origin::DeviceId;
+use selvedge_transport::address::BrokerAddress;
 use serde::Deserialize;
 
 /// The whole file with every key, its default and its meaning. `hq-bridge config` prints it.
@@ -48,9 +49,9 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broker {
     /// A child process of this binary, on this loopback address.
-    Embedded(SocketAddr),
-    /// A broker that runs elsewhere, as `mqtt://host:port`.
-    External(String),
+    Embedded(SocketAddrV4),
+    /// A broker that runs elsewhere.
+    External(BrokerAddress),
 }
 
 /// Why the settings cannot be used.
@@ -153,18 +154,17 @@ pub fn parse(text: &str, folder: &Path, path: &str) -> Result<Config, ConfigErro
 }
 
 fn broker(text: &str) -> Result<Broker, String> {
-    let Some(rest) = text.strip_prefix("mqtt://") else {
-        return loopback("broker", text).map(Broker::Embedded);
-    };
-    let known = rest
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if !known {
-        return Err(format!(
-            "`broker` is {text:?}, but a broker elsewhere is written \"mqtt://host:port\""
-        ));
+    if text.contains("://") {
+        return BrokerAddress::parse(text)
+            .map(Broker::External)
+            .map_err(|why| format!("`broker`: {why}"));
     }
-    Ok(Broker::External(text.to_string()))
+    match loopback("broker", text)? {
+        SocketAddr::V4(address) => Ok(Broker::Embedded(address)),
+        SocketAddr::V6(address) => {
+            Err(format!("`broker` is {address}, but HQ's own broker listens on 127.0.0.1"))
+        }
+    }
 }
 
 fn loopback(key: &str, text: &str) -> Result<SocketAddr, String> {
@@ -236,9 +236,9 @@ mod tests {
             ]],
         );
         check(
-            "data = \"d\"\nbroker = \"mqtt://box\"\n",
+            "data = \"d\"\nbroker = \"mqtts://box\"\n",
             expect![[
-                r#"in the settings file hq.toml: `broker` is "mqtt://box", but a broker elsewhere is written "mqtt://host:port""#
+                r#"in the settings file hq.toml: `broker`: "mqtts://box" asks for TLS, which lines do not speak yet: write mqtt://host:port"#
             ]],
         );
         check(
@@ -253,7 +253,10 @@ mod tests {
     fn a_broker_elsewhere_is_taken_as_it_is() {
         let config =
             parse("data = \"d\"\nbroker = \"mqtt://box:1883\"", Path::new(""), "hq.toml").unwrap();
-        assert_eq!(config.broker, Broker::External("mqtt://box:1883".to_string()));
+        assert_eq!(
+            config.broker,
+            Broker::External(BrokerAddress::parse("mqtt://box:1883").unwrap())
+        );
     }
 
     #[test]

@@ -1,0 +1,146 @@
+//! HQ's replica: one writer, many readers
+//!
+//! A command works on the replica directly while no HQ runs; the running HQ works through its engine thread, which
+//! writes between the frames of the stores. Both are one type here, so an import does not know which it is.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, Transaction};
+use selvedge_domain::migrations;
+use selvedge_domain::moment::Moment;
+use selvedge_sync::allow_list::{self, Row};
+use selvedge_sync::device_keys::DeviceKeys;
+use selvedge_sync::hlc::Millis;
+use selvedge_sync::open::Migration;
+use selvedge_sync::origin::{Origin, Role};
+use selvedge_sync::replica::{Identity, Replica, Settings};
+
+use crate::authority::Keys;
+use crate::config::Config;
+use crate::contacts::Contacts;
+
+/// HQ's database file in the data directory.
+pub const DATABASE_FILE: &str = "hq.db";
+
+/// Origin of HQ's writer in its first generation: the first of its block (see `enrolment.rs`).
+const HQ_ORIGIN: u32 = 1;
+
+/// HQ writes no receipts, so its label is only for people.
+const HQ_LABEL: &str = "HQ";
+
+/// Page cache of HQ's writer: it holds every store's heads and the pages that frames touch.
+const CACHE_KIB: u32 = 64 * 1024;
+
+/// Why HQ's database refused, as a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DatabaseError(pub String);
+
+impl DatabaseError {
+    /// The sentence of a cause.
+    pub fn of(cause: impl std::fmt::Display) -> DatabaseError {
+        DatabaseError(cause.to_string())
+    }
+}
+
+/// HQ's database, as the one who holds it may write it.
+pub enum Database {
+    /// Nobody else has it: a command while no HQ runs.
+    Direct(Box<Mutex<Replica>>),
+}
+
+impl Database {
+    /// Opens the database for a command.
+    pub fn open(config: &Config, keys: &Keys) -> Result<Database, DatabaseError> {
+        Ok(Database::Direct(Box::new(Mutex::new(replica(config, keys)?))))
+    }
+
+    /// Writes in one transaction; says whether an entry was written, which is not so when nothing changed.
+    pub fn write<T, E, F>(&self, act: F) -> Result<(T, bool), DatabaseError>
+    where
+        T: Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+        F: FnOnce(&Transaction<'_>, Moment) -> Result<T, E> + Send + 'static,
+    {
+        let now = now();
+        match self {
+            Database::Direct(replica) => {
+                let mut replica = replica.lock().unwrap_or_else(PoisonError::into_inner);
+                let done =
+                    replica.write(now, |tx| act(tx, Moment(now.0))).map_err(DatabaseError::of)?;
+                Ok((done.value, done.entry.is_some()))
+            }
+        }
+    }
+
+    /// What the line to the stores tells. A command has no line.
+    pub fn contacts(&self) -> Contacts {
+        match self {
+            Database::Direct(_) => Contacts::default(),
+        }
+    }
+
+    /// A connection that only reads.
+    pub fn reader(&self) -> Result<Connection, DatabaseError> {
+        match self {
+            Database::Direct(replica) => replica
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .reader()
+                .map_err(DatabaseError::of),
+        }
+    }
+}
+
+/// The wall clock.
+pub fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The file that HQ's database is in.
+pub fn file(config: &Config) -> PathBuf {
+    config.data.join(DATABASE_FILE)
+}
+
+/// Opens HQ's replica. The first time, HQ admits itself: its own row is the first entry that stores hear.
+pub fn replica(config: &Config, keys: &Keys) -> Result<Replica, DatabaseError> {
+    let origin = Origin::new(HQ_ORIGIN).expect("HQ's origin is one");
+    let authority = keys.authority.public();
+    let identity =
+        Identity { device: config.name.clone(), origin, role: Role::Hq, store: 0, authority };
+    let settings = Settings {
+        path: file(config),
+        vfs: None,
+        identity,
+        keys: keys.writer.clone(),
+        migrations: migrations::ALL.iter().map(|(name, sql)| Migration { name, sql }).collect(),
+        cache_kib: CACHE_KIB,
+    };
+    let mut replica = Replica::open(settings).map_err(DatabaseError::of)?;
+    let own = allow_list::by_origin(replica.db(), origin, &authority).map_err(DatabaseError::of)?;
+    match own {
+        Some(row) if row.device != config.name => Err(DatabaseError(format!(
+            "HQ was initialised as {}, but the settings call it {}; put the old name back",
+            row.device.as_str(),
+            config.name.as_str()
+        ))),
+        Some(_) => Ok(replica),
+        None => {
+            let key = keys.writer.public();
+            let row = Row::sign(
+                origin,
+                &config.name,
+                0,
+                Role::Hq,
+                HQ_LABEL,
+                key,
+                keys.authority.as_ref(),
+            );
+            replica.write(now(), |tx| allow_list::insert(tx, &row)).map_err(DatabaseError::of)?;
+            Ok(replica)
+        }
+    }
+}

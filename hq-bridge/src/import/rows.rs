@@ -1,0 +1,290 @@
+//! Rows of a CSV file: read in bounded memory, taken in groups
+//!
+//! A row is refused alone. Its neighbours are written, the refusal is told with its line number, and the reader can mend
+//! those lines and give the same file again: what is already there changes nothing.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io::Read;
+
+use rusqlite::{Connection, Transaction};
+use selvedge_domain::moment::Moment;
+
+use crate::database::{Database, DatabaseError};
+use crate::import::fields::{Fields, shown};
+use crate::import::lines::{Line, Lines};
+
+/// Rows of one transaction. More would hold the writer for longer than a frame of a store should wait.
+const GROUP_ROWS_MAX: usize = 500;
+
+/// Rows of one file. Their keys are remembered to find duplicates, so this bounds the memory.
+const FILE_ROWS_MAX: usize = 5_000_000;
+
+/// What one kind of file holds.
+pub trait Kind: Default {
+    /// The columns, in order.
+    const HEADER: &'static [&'static str];
+
+    /// A row as it will be written.
+    type Row: Send + 'static;
+
+    /// Makes a row of its texts.
+    fn parse(&mut self, fields: &Fields<'_>) -> Result<Self::Row, String>;
+
+    /// What may stand in the file only once.
+    fn key(row: &Self::Row) -> [i64; 4];
+
+    /// Does what takes long, outside of the transaction.
+    fn prepare(&mut self, _reader: &Connection, _row: &mut Self::Row) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The store whose stream the row goes to; 0 is the whole chain.
+    fn store(_row: &Self::Row) -> i64 {
+        0
+    }
+
+    /// Writes the row, or says why not.
+    fn write(tx: &Transaction<'_>, row: &Self::Row, now: Moment) -> Result<(), String>;
+}
+
+/// A row that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Refusal {
+    /// Its line in the file; the header is line 1.
+    pub line: u64,
+    /// Why, as a sentence.
+    pub reason: String,
+}
+
+/// How an import went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Summary {
+    /// Rows that are in the database now, new or as they were.
+    pub taken: u64,
+    /// Rows that were refused.
+    pub refused: u64,
+    /// Changelog entries that were written: 0 when nothing changed.
+    pub entries: u64,
+}
+
+/// Why an import stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file could not be read to its end.
+    #[error(
+        "the file could not be read after line {line}: {why}; rows before it are taken, give the file again"
+    )]
+    Unreadable {
+        /// The last line that was read.
+        line: u64,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// The database refused a whole group.
+    #[error(
+        "the rows from line {line} on were not written: {why}; rows before it are taken, give the file again"
+    )]
+    NotWritten {
+        /// The first line of the group.
+        line: u64,
+        /// What the database said.
+        why: DatabaseError,
+    },
+    /// A refusal could not be told.
+    #[error("the list of refused rows could not be written: {0}")]
+    Report(std::io::Error),
+}
+
+/// Takes the refused rows, one by one.
+pub type Report<'a> = dyn FnMut(Refusal) -> std::io::Result<()> + 'a;
+
+/// A file on its way into the database.
+struct Import<'a, 'r, K: Kind> {
+    kind: K,
+    database: &'a Database,
+    reader: Connection,
+    report: &'a mut Report<'r>,
+    seen: HashMap<[i64; 4], u64>,
+    group: Vec<(u64, K::Row)>,
+    refusals: Vec<Refusal>,
+    summary: Summary,
+}
+
+/// Reads a file of one kind into the database.
+pub fn read<K: Kind>(
+    from: impl Read,
+    database: &Database,
+    report: &mut Report<'_>,
+) -> Result<Summary, ImportError> {
+    let reader = database.reader().map_err(|why| ImportError::NotWritten { line: 1, why })?;
+    let mut import = Import {
+        kind: K::default(),
+        database,
+        reader,
+        report,
+        seen: HashMap::new(),
+        group: Vec::new(),
+        refusals: Vec::new(),
+        summary: Summary::default(),
+    };
+    let mut lines = Lines::new(from);
+    let mut header_read = false;
+    let mut last = 0;
+    while let Some((line, bytes)) =
+        lines.advance().map_err(|why| ImportError::Unreadable { line: last, why })?
+    {
+        last = line;
+        if header_read {
+            import.take(line, bytes)?;
+            continue;
+        }
+        header_read = true;
+        if let Err(reason) = header_is(bytes, K::HEADER) {
+            import.refuse(line, reason);
+            return import.finish();
+        }
+    }
+    if !header_read {
+        import.refuse(
+            1,
+            format!(
+                "the file is empty, but the header {} is expected",
+                shown(&K::HEADER.join(","))
+            ),
+        );
+    }
+    import.finish()
+}
+
+impl<K: Kind> Import<'_, '_, K> {
+    fn take(&mut self, number: u64, line: Line<'_>) -> Result<(), ImportError> {
+        if matches!(line, Line::Whole(bytes) if bytes.iter().all(u8::is_ascii_whitespace)) {
+            return Ok(());
+        }
+        match self.understand(number, line) {
+            Ok(row) => self.group.push((number, row)),
+            Err(reason) => self.refuse(number, reason),
+        }
+        if self.group.len() + self.refusals.len() >= GROUP_ROWS_MAX {
+            self.write_group()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Makes a row of a line, and remembers its key.
+    fn understand(&mut self, number: u64, line: Line<'_>) -> Result<K::Row, String> {
+        let text = text_of(line)?;
+        let record = split(text)?;
+        let fields = Fields::new(K::HEADER, record.iter().collect())?;
+        let mut row = self.kind.parse(&fields)?;
+        if self.seen.len() >= FILE_ROWS_MAX {
+            return Err(format!(
+                "a file has at most {FILE_ROWS_MAX} rows: give the rest as a second file"
+            ));
+        }
+        match self.seen.entry(K::key(&row)) {
+            Entry::Occupied(first) => {
+                return Err(format!("the same row stood on line {} already", first.get()));
+            }
+            Entry::Vacant(free) => free.insert(number),
+        };
+        self.kind.prepare(&self.reader, &mut row)?;
+        Ok(row)
+    }
+
+    fn refuse(&mut self, line: u64, reason: String) {
+        self.refusals.push(Refusal { line, reason });
+    }
+
+    /// Writes what has been gathered: one transaction for each store, because an entry belongs to one stream.
+    fn write_group(&mut self) -> Result<(), ImportError> {
+        let mut rows = std::mem::take(&mut self.group);
+        rows.sort_by_key(|(_, row)| K::store(row));
+        while let Some((first, row)) = rows.first() {
+            let (first, store) = (*first, K::store(row));
+            let end = rows.iter().position(|(_, row)| K::store(row) != store).unwrap_or(rows.len());
+            let later = rows.split_off(end);
+            let count = rows.len() as u64;
+            let written = self.database.write(move |tx, now| write_rows::<K>(tx, &rows, now));
+            let (refused, entry) =
+                written.map_err(|why| ImportError::NotWritten { line: first, why })?;
+            self.summary.taken += count - refused.len() as u64;
+            self.summary.entries += u64::from(entry);
+            self.refusals.extend(refused);
+            rows = later;
+        }
+        self.tell()
+    }
+
+    /// Tells the refusals of this group in the order of their lines.
+    fn tell(&mut self) -> Result<(), ImportError> {
+        self.refusals.sort_by_key(|refusal| refusal.line);
+        self.summary.refused += self.refusals.len() as u64;
+        for refusal in self.refusals.drain(..) {
+            (self.report)(refusal).map_err(ImportError::Report)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Summary, ImportError> {
+        self.write_group()?;
+        Ok(self.summary)
+    }
+}
+
+/// Writes rows of one stream. A refused row leaves nothing behind.
+fn write_rows<K: Kind>(
+    tx: &Transaction<'_>,
+    rows: &[(u64, K::Row)],
+    now: Moment,
+) -> rusqlite::Result<Vec<Refusal>> {
+    let mut refused = Vec::new();
+    for (line, row) in rows {
+        tx.execute_batch("SAVEPOINT import_row")?;
+        if let Err(reason) = K::write(tx, row, now) {
+            tx.execute_batch("ROLLBACK TO import_row")?;
+            refused.push(Refusal { line: *line, reason });
+        }
+        tx.execute_batch("RELEASE import_row")?;
+    }
+    Ok(refused)
+}
+
+fn header_is(line: Line<'_>, expected: &[&str]) -> Result<(), String> {
+    let wanted = expected.join(",");
+    let found = match line {
+        Line::Whole(bytes) => bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes),
+        Line::TooLong => b"more than 64 KiB",
+    };
+    let found = String::from_utf8_lossy(found);
+    let same = found.split(',').map(str::trim).eq(expected.iter().copied());
+    if same {
+        Ok(())
+    } else {
+        Err(format!("the header is {}, but {wanted:?} is expected", shown(&found)))
+    }
+}
+
+fn text_of(line: Line<'_>) -> Result<&str, String> {
+    match line {
+        Line::TooLong => Err("the line is longer than 64 KiB".to_string()),
+        Line::Whole(bytes) => std::str::from_utf8(bytes)
+            .map_err(|why| format!("the line is not UTF-8 from byte {} on", why.valid_up_to() + 1)),
+    }
+}
+
+/// Splits one line into its fields. A quote that is not closed would swallow the lines after it, so it is refused first.
+fn split(line: &str) -> Result<csv::StringRecord, String> {
+    if line.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
+        return Err("a quote is not closed on its line".to_string());
+    }
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .buffer_capacity(line.len().max(1))
+        .from_reader(line.as_bytes());
+    let mut record = csv::StringRecord::new();
+    reader.read_record(&mut record).map_err(|why| why.to_string())?;
+    Ok(record)
+}

@@ -1,0 +1,162 @@
+//! Puts the rooms of HQ together, one subcommand each
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use hq_bridge::commands::{self, CommandError};
+use hq_bridge::config::{self, Config, ConfigError};
+use hq_bridge::enrolment::Request;
+use hq_bridge::figures;
+use hq_bridge::import::FileKind;
+use hq_bridge::run::{self, RunError};
+use tracing_subscriber::EnvFilter;
+
+/// Nothing was taken, or totals differ: not an error of the command.
+const EXIT_NOTHING_TAKEN: u8 = 2;
+
+/// HQ: hears every store and sends master data down.
+#[derive(Parser)]
+#[command(name = "hq-bridge", version)]
+struct Cli {
+    /// The settings file.
+    #[arg(long, global = true, default_value = "hq.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Prints a settings file with every key, its default and its meaning.
+    Config,
+    /// Makes HQ's keys and its database. Again, it changes nothing.
+    Init,
+    /// Runs HQ.
+    Run,
+    /// Takes master data in from a CSV file. Refused rows are listed with their reason.
+    Import {
+        /// What the file holds.
+        kind: FileKind,
+        /// The CSV file.
+        file: PathBuf,
+    },
+    /// Admits devices and lists them.
+    Devices {
+        #[command(subcommand)]
+        command: Devices,
+    },
+    /// Prints the control totals of every device; exits 1 when any differs.
+    Totals,
+    /// The broker, as HQ starts it beside itself.
+    #[command(hide = true)]
+    Broker {
+        /// Where it listens.
+        #[arg(long)]
+        listen: std::net::SocketAddrV4,
+    },
+}
+
+#[derive(Subcommand)]
+enum Devices {
+    /// Admits a device and prints its admission file.
+    Admit(Admit),
+    /// Lists every device that was ever admitted.
+    List,
+}
+
+#[derive(Args)]
+struct Admit {
+    /// Its device id, such as s0001-p01.
+    #[arg(long)]
+    id: String,
+    /// The store where it stands.
+    #[arg(long)]
+    store: u32,
+    /// What it is there: pos or back-office.
+    #[arg(long)]
+    role: String,
+    /// Its public key, as `appliance identity` prints it.
+    #[arg(long)]
+    key: String,
+    /// The checkout code; left out, the device keeps its old one or gets the next free one.
+    #[arg(long)]
+    code: Option<String>,
+    /// Where the admission file is written; left out, it is printed.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match obey(cli) {
+        Ok(code) => code,
+        Err(why) => {
+            eprintln!("hq-bridge: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why the program ends early.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+fn obey(cli: Cli) -> Result<ExitCode, Failure> {
+    let settings = || config::read(&cli.config);
+    match cli.command {
+        Command::Config => say(config::EXAMPLE),
+        Command::Init => say(&format!("{}\n", commands::init(&settings()?)?)),
+        Command::Run => {
+            log_to_stderr();
+            run::run(&settings()?)?;
+        }
+        Command::Import { kind, file } => return Ok(import(&settings()?, kind, &file)?),
+        Command::Devices { command: Devices::List } => say(&commands::devices(&settings()?)?),
+        Command::Devices { command: Devices::Admit(admit) } => {
+            let Admit { id, store, role, key, code, out } = admit;
+            let text = commands::admit(&settings()?, &Request { id, store, role, key, code })?;
+            match out {
+                Some(path) => commands::write(&text, &path)?,
+                None => say(&text),
+            }
+        }
+        Command::Totals => {
+            let totals = commands::totals(&settings()?)?;
+            say(&figures::table(&totals));
+            return Ok(if totals.agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Broker { listen } => return Ok(run::broker(listen)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Who has closed the standard output, as `head` does, wants to hear no more.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// `RUST_LOG` says how much; left out, what an operator should know.
+fn log_to_stderr() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn import(
+    config: &Config,
+    kind: FileKind,
+    file: &std::path::Path,
+) -> Result<ExitCode, CommandError> {
+    let summary = commands::import(config, kind, file, &mut std::io::stdout().lock())?;
+    say(&format!("{}\n", commands::summary_text(kind, &summary)));
+    Ok(if summary.taken == 0 { ExitCode::from(EXIT_NOTHING_TAKEN) } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,169 @@
+//! Runs HQ: broker, line, pages, and the check of the totals
+
+use std::net::SocketAddrV4;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use selvedge_sync::device_keys::DeviceKeys;
+use selvedge_transport::address::BrokerAddress;
+use selvedge_transport::broker::{BrokerError, BrokerSettings, serve};
+use selvedge_transport::broker_child::{BrokerChild, WatchSettings};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, Notify};
+
+use crate::authority::{self, KeysError};
+use crate::config::{Broker, Config};
+use crate::database::{self, Database, DatabaseError};
+use crate::door::{Door, DoorError};
+use crate::hq::{self, Hq};
+use crate::{api, screens};
+
+/// How often the totals are compared when nobody asks.
+const TOTALS_PAUSE_S: u64 = 10;
+
+/// How long the pages may take to end.
+const END_WAIT_S: u64 = 5;
+
+/// Why HQ does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There are no keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The database is in use or damaged.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The broker does not start.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The commands would not find it.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// The pages have no address.
+    #[error(
+        "the pages cannot listen on {address}: {why}; end the program that is there, or change `listen`"
+    )]
+    Listen {
+        /// The address of the settings.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// The system refused something that it usually gives.
+    #[error("HQ could not start: {0}")]
+    System(String),
+}
+
+/// Runs the broker, as HQ starts it beside itself.
+pub fn broker(listen: SocketAddrV4) -> ExitCode {
+    match serve(&BrokerSettings::at(listen)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(u8::try_from(why.exit_code()).unwrap_or(1))
+        }
+    }
+}
+
+/// Runs HQ until it is asked to end.
+pub fn run(config: &Config) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| RunError::System(why.to_string()))?;
+    runtime.block_on(live(config))
+}
+
+async fn live(config: &Config) -> Result<(), RunError> {
+    let keys = authority::read(&config.data)?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|why| RunError::Listen { address: config.listen, why })?;
+    let address = listener.local_addr().map_err(|why| RunError::System(why.to_string()))?;
+    let replica = database::replica(config, &keys)?;
+    let origin = replica.identity().origin.get();
+    let (broker, at) = broker_of(config)?;
+    let database = Database::Direct(Box::new(std::sync::Mutex::new(replica)));
+    let door = Door::new(address).map_err(|why| RunError::System(why.to_string()))?;
+    let open = door.open(&config.data)?;
+    let hq = Arc::new(Hq {
+        name: config.name.as_str().to_string(),
+        origin,
+        data: config.data.clone(),
+        database,
+        authority: Arc::clone(&keys.authority),
+        door,
+        importing: Mutex::new(()),
+        look_again: Notify::new(),
+    });
+    let checks = tokio::spawn(check_totals(Arc::clone(&hq)));
+    tracing::info!(class = %keys.writer.class(), broker = %at, "HQ runs, pages at http://{address}/");
+    let pages =
+        Router::new().merge(screens::routes()).merge(api::routes()).with_state(Arc::clone(&hq));
+    let ended = axum::serve(listener, pages).with_graceful_shutdown(asked_to_end());
+    let served = tokio::select! {
+        served = ended.into_future() => served,
+        () = late_end() => Ok(()),
+    };
+    checks.abort();
+    drop(open);
+    drop(broker);
+    served.map_err(|why| RunError::System(why.to_string()))
+}
+
+/// HQ's own broker when the settings want one, and where the line connects.
+fn broker_of(config: &Config) -> Result<(Option<BrokerChild>, BrokerAddress), RunError> {
+    match &config.broker {
+        Broker::External(address) => Ok((None, address.clone())),
+        Broker::Embedded(listen) => {
+            let child = BrokerChild::start(WatchSettings::at(*listen))?;
+            let at = child.address().clone();
+            Ok((Some(child), at))
+        }
+    }
+}
+
+/// Compares the totals again and again. A disagreement becomes an exception, never silence.
+async fn check_totals(hq: Arc<Hq>) {
+    loop {
+        let pause = tokio::time::sleep(Duration::from_secs(TOTALS_PAUSE_S));
+        tokio::select! {
+            () = pause => {}
+            () = hq.look_again.notified() => {}
+        }
+        let asked = Arc::clone(&hq);
+        let checked = tokio::task::spawn_blocking(move || {
+            hq::check_totals(&asked.database, &asked.authority.public())
+        })
+        .await;
+        match checked {
+            Ok(Ok(_)) => {}
+            Ok(Err(why)) => tracing::error!(%why, "the control totals were not compared"),
+            Err(why) => tracing::error!(%why, "the control totals were not compared"),
+        }
+    }
+}
+
+/// Until SIGTERM or Ctrl-C.
+async fn asked_to_end() {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(why) => {
+            tracing::error!(%why, "SIGTERM cannot be heard; end HQ with Ctrl-C");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// A while after it was asked to end: an answer that nobody reads must not keep HQ alive.
+async fn late_end() {
+    asked_to_end().await;
+    tokio::time::sleep(Duration::from_secs(END_WAIT_S)).await;
+}

@@ -1,0 +1,13 @@
+//! One line per screen
+
+pub mod fleet;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::page::{self, Page};
+
+/// Every screen of HQ.
+pub fn routes() -> Router<Page> {
+    Router::new().route("/hq.css", get(page::style)).merge(fleet::routes())
+}
