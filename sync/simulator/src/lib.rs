@@ -13,3 +13,27 @@ pub mod disk;
 pub mod network;
 
 pub mod power;
+
+pub mod agenda;
+
+pub mod scheme;
+
+pub mod figures;
+
+pub mod ledger;
+
+pub mod workload;
+
+pub mod device;
+
+pub mod liar;
+
+pub mod chain;
+
+pub mod verdict;
+
+pub mod stage;
+
+pub mod mishaps;
+
+pub mod world;

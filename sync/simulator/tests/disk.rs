@@ -19,7 +19,7 @@ fn connect(disk: &Drive, synchronous: &str) -> rusqlite::Result<Connection> {
 fn fill(disk: &Drive, synchronous: &str) -> i64 {
     let Ok(db) = connect(disk, synchronous) else { return 0 };
     (1..=ROWS)
-        .take_while(|no| db.execute("INSERT INTO paid VALUES (?1, randomblob(900))", [no]).is_ok())
+        .take_while(|no| db.execute("INSERT INTO paid VALUES (?1, zeroblob(900))", [no]).is_ok())
         .count() as i64
 }
 

@@ -1,0 +1,90 @@
+//! The devices of a chain, admitted and tied to each other
+
+use crate::clocks::WallClock;
+use crate::device::Device;
+use crate::dice::Dice;
+use crate::liar::Liar;
+use crate::scheme::{Faults, Size};
+use selvedge_sync::allow_list::Row;
+use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
+use selvedge_sync::origin::{DeviceId, Origin, Role};
+use selvedge_sync::replica::Identity;
+use std::sync::Arc;
+
+/// Everybody, before anything has happened.
+pub struct Chain {
+    /// All devices, HQ first.
+    pub devices: Vec<Device>,
+    /// The one who lies.
+    pub liar: Liar,
+    /// The row of each, the liar's among them, as HQ hands them out.
+    pub rows: Vec<Row>,
+}
+
+struct Office {
+    authority: SoftwareKeys,
+    dice: Dice,
+    rows: Vec<Row>,
+}
+
+impl Office {
+    fn admit(&mut self, name: &str, store: u32, role: Role) -> (Identity, Arc<SoftwareKeys>) {
+        let mut seed = [0; 32];
+        self.dice.fill(&mut seed);
+        let keys = Arc::new(SoftwareKeys::from_seed(seed));
+        let number = self.rows.len() as u32 + 1;
+        let origin = Origin::new(number).expect("a chain is smaller than 2^23 devices");
+        let device = DeviceId::new(name).expect("names are made here");
+        let label = format!("T{number}");
+        let row = Row::sign(origin, &device, store, role, &label, keys.public(), &self.authority);
+        self.rows.push(row);
+        let authority = self.authority.public();
+        (Identity { device, origin, role, store, authority }, keys)
+    }
+}
+
+/// Builds a chain of this size.
+pub fn build(size: Size, faults: Faults, dice: &Dice) -> Chain {
+    let mut seed = [0; 32];
+    dice.split("authority").fill(&mut seed);
+    let mut office = Office {
+        authority: SoftwareKeys::from_seed(seed),
+        dice: dice.split("keys"),
+        rows: Vec::new(),
+    };
+    let mut clocks = dice.split("clocks");
+    let mut devices: Vec<Device> = Vec::new();
+    let mut join =
+        |name: &str, store: u32, role: Role, parent: Option<usize>, office: &mut Office| {
+            let (identity, keys) = office.admit(name, store, role);
+            let clock = WallClock::new(faults.clocks, &mut clocks);
+            let device = Device::new(identity, keys, parent, clock, dice.split(name));
+            if let Some(parent) = parent {
+                let number = devices.len();
+                devices[parent].children.push(number);
+            }
+            devices.push(device);
+            devices.len() - 1
+        };
+    let hq = join("hq-w1", 0, Role::Hq, None, &mut office);
+    for store in 1..=size.stores {
+        let back_office =
+            join(&format!("s{store:04}-b01"), store, Role::BackOffice, Some(hq), &mut office);
+        for pos in 1..=size.pos {
+            join(
+                &format!("s{store:04}-p{pos:02}"),
+                store,
+                Role::Pos,
+                Some(back_office),
+                &mut office,
+            );
+        }
+    }
+    let (identity, keys) = office.admit("s0001-p99", 1, Role::Pos);
+    let liar = Liar::new(identity.origin, identity.device, keys);
+    for (number, device) in devices.iter_mut().enumerate() {
+        // Its own row and HQ's. All others come as entries of HQ, often after the frames that they vouch for.
+        device.admission = vec![office.rows[number].clone(), office.rows[hq].clone()];
+    }
+    Chain { devices, liar, rows: office.rows }
+}

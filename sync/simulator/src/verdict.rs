@@ -1,0 +1,289 @@
+//! What must hold: one function per invariant of the engine
+//!
+//! The numbers are those of the list of invariants in docs/reliability.md. Each function says in a sentence what it
+//! found wrong, or nothing.
+
+use crate::ledger::{Ledger, Vector};
+use crate::workload;
+use rusqlite::Connection;
+use selvedge_sync::changelog;
+use selvedge_sync::origin::{Origin, Stream};
+use selvedge_sync::replica::Replica;
+use selvedge_sync::seal;
+use std::fmt;
+
+/// What a check found: nothing, or a sentence.
+pub type Finding = Result<(), String>;
+
+/// A broken invariant, with all that is needed to see it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number in the list.
+    pub invariant: &'static str,
+    /// The seed of the run.
+    pub seed: u64,
+    /// Virtual time.
+    pub at_ms: i64,
+    /// Which device.
+    pub device: String,
+    /// What was found.
+    pub what: String,
+    /// Options that make the run this large, for the command that replays it.
+    pub options: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Violation { invariant, seed, at_ms, device, what, options } = self;
+        let seconds = at_ms / 1_000;
+        writeln!(
+            f,
+            "{invariant} is broken, seed {seed}, after {seconds} virtual seconds, at {device}: {what}"
+        )?;
+        write!(f, "replay: cargo run --release -p selvedge-simulator -- --seed {seed}{options}")
+    }
+}
+
+fn sqlite<T>(found: rusqlite::Result<T>) -> Result<T, String> {
+    found.map_err(|cause| format!("the database does not answer: {cause}"))
+}
+
+fn heads(db: &Connection) -> Result<Vec<(Stream, Origin, u64, [u8; 32])>, String> {
+    let select = db
+        .prepare_cached("SELECT stream, origin, seq, chain FROM sync_head ORDER BY stream, origin");
+    let mut select = sqlite(select)?;
+    let rows = select.query_map([], |row| {
+        Ok((
+            row.get::<_, u32>(0)?,
+            row.get::<_, u32>(1)?,
+            row.get::<_, i64>(2)?,
+            row.get::<_, [u8; 32]>(3)?,
+        ))
+    });
+    sqlite(rows)?
+        .map(|row| {
+            let (stream, origin, seq, chain) = sqlite(row)?;
+            let stream = Stream::from_number(stream).ok_or("a head of no stream")?;
+            Ok((
+                stream,
+                Origin::new(origin).ok_or("a head of no origin")?,
+                seq.cast_unsigned(),
+                chain,
+            ))
+        })
+        .collect()
+}
+
+/// The version vector as it is kept in the database.
+pub fn vector(db: &Connection) -> Result<Vector, String> {
+    Ok(heads(db)?.into_iter().map(|(stream, origin, seq, _)| ((stream, origin), seq)).collect())
+}
+
+/// I1: what was acknowledged is at its origin, after any power cut. At most the one entry in doubt is there besides,
+/// and it then counts as acknowledged.
+pub fn check_i01(replica: &Replica, streams: &[Stream], ledger: &mut Ledger) -> Finding {
+    let origin = replica.identity().origin;
+    let mut besides = 0;
+    for stream in streams.iter().copied() {
+        let (found, told) = (replica.head(stream, origin).seq, ledger.acknowledged(stream, origin));
+        if found < told {
+            return Err(format!("{told} entries were acknowledged in {stream}, {found} are there"));
+        }
+        if let Some(hash) = ledger.hash(stream, origin, told)
+            && sqlite(changelog::chain_at(replica.db(), stream, origin, told))? != hash
+        {
+            return Err(format!("entry {told} in {stream} is not the one that was acknowledged"));
+        }
+        besides += found - told;
+        for seq in told + 1..=found {
+            let hash = sqlite(changelog::chain_at(replica.db(), stream, origin, seq))?;
+            ledger.acknowledge(stream, origin, hash);
+        }
+    }
+    let doubted = ledger.doubted(origin);
+    ledger.resolve(origin);
+    if besides > doubted {
+        return Err(format!(
+            "{besides} entries are there that nobody was told of, {doubted} may be in doubt"
+        ));
+    }
+    Ok(())
+}
+
+/// I2: seq is gapless for each origin and stream, and so is the running number of each device, on every replica.
+pub fn check_i02(db: &Connection) -> Finding {
+    for (stream, origin, seq, _) in heads(db)? {
+        let select = db.prepare_cached("SELECT count(*), ifnull(min(seq), 1), ifnull(max(seq), 0) FROM sync_log WHERE origin = ?1 AND stream = ?2");
+        let (count, first, last): (i64, i64, i64) = sqlite(
+            sqlite(select)?.query_row((origin.get(), stream.number()), |row| row.try_into()),
+        )?;
+        if (count, first, last) != (seq.cast_signed(), 1, seq.cast_signed()) {
+            return Err(format!(
+                "origin {origin} in {stream}: {count} entries from {first} to {last}, the head says {seq}"
+            ));
+        }
+    }
+    let select = db.prepare_cached(
+        "SELECT id >> 40, count(*), max(no), count(DISTINCT no) FROM sale GROUP BY 1",
+    );
+    let mut select = sqlite(select)?;
+    let rows = sqlite(select.query_map([], |row| <(i64, i64, i64, i64)>::try_from(row)))?;
+    for row in rows {
+        let (origin, count, last, different) = sqlite(row)?;
+        if count != last || count != different {
+            return Err(format!(
+                "origin {origin}: {count} sales, the last has number {last}, {different} differ"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// I5: the chain, computed again from its beginning, leads to every head.
+pub fn check_i05(db: &Connection) -> Finding {
+    for (stream, origin, seq, head) in heads(db)? {
+        let select = db.prepare_cached(
+            "SELECT seq, entry FROM sync_log WHERE origin = ?1 AND stream = ?2 ORDER BY seq",
+        );
+        let mut select = sqlite(select)?;
+        let mut rows = sqlite(select.query((origin.get(), stream.number())))?;
+        let mut chain = seal::genesis(origin, stream);
+        while let Some(row) = sqlite(rows.next())? {
+            let entry = sqlite(row.get_ref(1))?.as_blob().map_err(|_| "an entry is no blob")?;
+            let no: i64 = sqlite(row.get(0))?;
+            chain = seal::next(&chain, origin, stream, no.cast_unsigned(), entry);
+        }
+        if chain != head {
+            return Err(format!(
+                "the chain of origin {origin} in {stream} does not lead to its head at {seq}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// I7: on hand is the sum of its facts, and a total the sum of its lines.
+pub fn check_i07(db: &Connection) -> Finding {
+    const BALANCE: &str = "
+        SELECT count(*) FROM (
+            SELECT store, ware, sum(quantity) AS quantity FROM (
+                SELECT store, ware, quantity FROM movement
+                UNION ALL
+                SELECT s.store, l.ware, -l.quantity FROM sale_line l JOIN sale s ON s.id = l.sale
+            ) GROUP BY store, ware
+            EXCEPT SELECT store, ware, quantity FROM on_hand
+        )";
+    const TOTAL: &str = "
+        SELECT count(*) FROM sale s
+        WHERE total <> (SELECT ifnull(sum(amount), -1) FROM sale_line WHERE sale = s.id)";
+    let count = |sql| {
+        sqlite(
+            db.prepare_cached(sql)
+                .and_then(|mut ask| ask.query_row([], |row| row.get::<_, i64>(0))),
+        )
+    };
+    match (count(BALANCE)?, count(TOTAL)?) {
+        (0, 0) => Ok(()),
+        (0, sales) => {
+            Err(format!("{sales} sales are not the sum of their lines: they were applied in part"))
+        }
+        (wares, _) => Err(format!("{wares} balances are not the sum of their facts")),
+    }
+}
+
+/// I10: nothing is applied without right. Only lies write negative amounts.
+pub fn check_i10(db: &Connection) -> Finding {
+    const LIES: &str = "
+        SELECT (SELECT count(*) FROM price WHERE amount < 0) + (SELECT count(*) FROM sale WHERE total < 0)
+             + (SELECT count(*) FROM movement WHERE quantity < -1000)";
+    match sqlite(
+        db.prepare_cached(LIES).and_then(|mut ask| ask.query_row([], |row| row.get::<_, i64>(0))),
+    )? {
+        0 => Ok(()),
+        lies => Err(format!("{lies} rows were applied that their writer had no right to write")),
+    }
+}
+
+/// I11: once all is well for a minute, a device of a store and HQ agree, and HQ has what was acknowledged.
+pub fn check_i11(device: &Replica, hq: &Replica) -> Finding {
+    let store = device.identity().store;
+    for stream in [Some(Stream::CHAIN), Stream::store(store)].into_iter().flatten() {
+        let mut origins: Vec<Origin> = hq.heads_of(stream).map(|head| head.0).collect();
+        origins.extend(device.heads_of(stream).map(|head| head.0));
+        for origin in origins {
+            let (here, there) = (device.head(stream, origin).seq, hq.head(stream, origin).seq);
+            if here != there {
+                return Err(format!(
+                    "origin {origin} in {stream}: {here} entries here, {there} at HQ"
+                ));
+            }
+        }
+    }
+    if sqlite(workload::digest(device.db(), store))? != sqlite(workload::digest(hq.db(), store))? {
+        return Err("the vectors are equal, the tables are not".to_owned());
+    }
+    Ok(())
+}
+
+/// I11, the other half: HQ has every acknowledged entry, and the same one.
+pub fn check_i11_at_hq(hq: &Replica, ledger: &Ledger) -> Finding {
+    for (stream, origin, told, hash) in ledger.heads() {
+        let found = hq.head(stream, origin).seq;
+        if found < told {
+            return Err(format!(
+                "origin {origin} in {stream}: {told} entries acknowledged, {found} arrived"
+            ));
+        }
+        if sqlite(changelog::chain_at(hq.db(), stream, origin, told))? != hash {
+            return Err(format!(
+                "origin {origin} in {stream}: entry {told} is not the one acknowledged"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// I12: a version vector never falls, also over a restart.
+pub fn check_i12(before: &Vector, now: &Vector) -> Finding {
+    for ((stream, origin), seq) in before {
+        let found = now.get(&(*stream, *origin)).copied().unwrap_or(0);
+        if found < *seq {
+            return Err(format!("origin {origin} in {stream} fell from {seq} to {found}"));
+        }
+    }
+    Ok(())
+}
+
+/// I13: an entry counts once. Each entry of a store's device is one sale or one movement, unless it is parked.
+pub fn check_i13(db: &Connection, hq: Origin) -> Finding {
+    const COUNTS: &str = "
+        SELECT origin, sum(seq) - (SELECT count(*) FROM sync_parked p WHERE p.origin = h.origin),
+               (SELECT count(*) FROM sale WHERE id >> 40 = h.origin)
+             + (SELECT count(*) FROM movement WHERE id >> 40 = h.origin)
+        FROM sync_head h WHERE origin <> ?1 GROUP BY origin";
+    let mut select = sqlite(db.prepare_cached(COUNTS))?;
+    let rows = sqlite(select.query_map([hq.get()], |row| <(u32, i64, i64)>::try_from(row)))?;
+    for row in rows {
+        let (origin, entries, facts) = sqlite(row)?;
+        if facts != entries {
+            return Err(format!("origin {origin}: {facts} facts out of {entries} entries"));
+        }
+    }
+    Ok(())
+}
+
+/// An ack is a promise: whoever says that it has an entry, has it (I1, one hop on).
+pub fn check_i01_at_parent(
+    child: Origin,
+    stream: Stream,
+    claimed: u64,
+    parent: &Replica,
+) -> Finding {
+    let found = parent.head(stream, child).seq;
+    if found < claimed {
+        return Err(format!(
+            "{claimed} entries of origin {child} in {stream} were acked, {found} are there"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! One HQ, stores and pos on one agenda
+//!
+//! A run has two parts. In the first, faults never stop, and every promise is checked at every start. In the second,
+//! all is healed, a virtual minute passes, and everybody must agree. The two are never mixed: a run that heals at once
+//! hides what is lost, and one that never heals hides what is stuck.
+
+use crate::agenda::Agenda;
+use crate::chain::{self, Chain};
+use crate::dice::Dice;
+use crate::disk;
+use crate::drive;
+use crate::figures::Figures;
+use crate::ledger::{Ledger, Vector};
+use crate::liar::Liar;
+use crate::network::Losses;
+use crate::scheme::{Faults, Size};
+use crate::stage::{HQ, Happening, Line, Stage, Verdict};
+use crate::verdict::{self, Violation};
+use crate::workload;
+use selvedge_sync::allow_list::{self, Row};
+use selvedge_sync::origin::Stream;
+use selvedge_sync::replica::Replica;
+
+/// How long all must be well before everybody agrees (I11).
+pub const AGREE_MS: i64 = 60_000;
+
+/// Promises and vectors are looked at this often, besides at every start.
+const LOOK_EVERY_MS: i64 = 20_000;
+
+/// How a run went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// One number for all that happened and all that was kept.
+    pub digest: [u8; 32],
+    /// What was counted.
+    pub figures: Figures,
+}
+
+/// Runs one seed of this size, with the faults that the seed allows.
+pub fn run(seed: u64, size: Size) -> Result<Report, Box<Violation>> {
+    run_with(seed, size, Faults::roll(&mut Dice::new(seed).split("faults")))
+}
+
+/// Runs one seed with these faults.
+pub fn run_with(seed: u64, size: Size, faults: Faults) -> Result<Report, Box<Violation>> {
+    let dice = Dice::new(seed);
+    drive::unmount_all();
+    disk::seed(dice.split("sqlite"));
+    let Chain { devices, mut liar, rows } = chain::build(size, faults, &dice);
+    let lines = devices.iter().map(|_| Line::default()).collect();
+    let mut stage = Stage {
+        seed,
+        size,
+        faults,
+        agenda: Agenda::default(),
+        devices,
+        lines,
+        ledger: Ledger::default(),
+        figures: Figures { runs: 1, ..Figures::default() },
+        losses: Losses::default(),
+        trace: blake3::Hasher::new(),
+        at_ms: 0,
+        healed: false,
+        trade: dice.split("trade"),
+        weather: dice.split("weather"),
+        trouble: dice.split("trouble"),
+    };
+    open_for_business(&mut stage, &rows)?;
+    let end_ms = i64::from(size.minutes) * 60_000;
+    go_on_until(&mut stage, &mut liar, end_ms)?;
+    heal(&mut stage);
+    go_on_until(&mut stage, &mut liar, end_ms + AGREE_MS)?;
+    judge(&stage)?;
+    Ok(report(stage))
+}
+
+fn open_for_business(stage: &mut Stage, rows: &[Row]) -> Verdict {
+    stage.boot(HQ)?;
+    let (now, hq) = (stage.devices[HQ].now(0), stage.devices[HQ].origin());
+    for row in rows {
+        let Some(running) = &mut stage.devices[HQ].running else { break };
+        let done = running.replica.write(now.wall, |tx| allow_list::insert(tx, row));
+        let mark = done.map_err(|cause| stage.violation("I1", HQ, cause.to_string()))?.entry;
+        let mark =
+            mark.ok_or_else(|| stage.violation("I1", HQ, "a row was not captured".to_owned()))?;
+        stage.ledger.acknowledge(mark.stream, hq, mark.hash);
+    }
+    for device in 0..stage.devices.len() {
+        let (boot_ms, trade_ms) = (stage.trouble.between(0, 5_000), stage.trade.between(0, 20_000));
+        stage.plan(boot_ms, Happening::Boot(device));
+        stage.plan(trade_ms, Happening::Trade(device));
+    }
+    stage.plan(LOOK_EVERY_MS, Happening::Look);
+    stage.plan_mishaps();
+    Ok(())
+}
+
+fn go_on_until(stage: &mut Stage, liar: &mut Liar, until_ms: i64) -> Verdict {
+    while let Some((at_ms, happening)) = stage.agenda.next(until_ms) {
+        assert!(at_ms >= stage.at_ms, "virtual time runs forward");
+        stage.at_ms = at_ms;
+        stage.figures.happenings += 1;
+        stage.trace.update(&at_ms.to_be_bytes());
+        happen(stage, liar, happening)?;
+    }
+    stage.at_ms = until_ms;
+    Ok(())
+}
+
+fn happen(stage: &mut Stage, liar: &mut Liar, happening: Happening) -> Verdict {
+    match happening {
+        Happening::Trade(device) if !stage.healed => return stage.trade(device),
+        Happening::Trade(_) => {}
+        Happening::Wake { device, boot } => return stage.wake(device, boot),
+        Happening::Work { device, boot } => return stage.work(device, boot),
+        Happening::Arrive { child, upward, message } => {
+            return stage.arrive(child, upward, message);
+        }
+        Happening::Boot(device) => return stage.boot(device),
+        Happening::PowerCut(device) => stage.cut_power(device),
+        Happening::Restart(device) => stage.restart(device),
+        Happening::DiskTrouble(device) => stage.trouble_disk(device),
+        Happening::DiskRoom(device) => stage.make_room(device),
+        Happening::SetClock(device) => stage.set_clock(device),
+        Happening::PartLine(child) => stage.part_line(child),
+        Happening::HealLine(child) => stage.heal_line(child),
+        Happening::Join(child) => return stage.join(child),
+        Happening::Leave(child) => return stage.leave(child),
+        Happening::Lie => return stage.lie(liar),
+        Happening::Look => return look(stage),
+    }
+    Ok(())
+}
+
+/// No vector falls while a device runs, and nobody has acked what it has not.
+fn look(stage: &mut Stage) -> Verdict {
+    stage.plan(LOOK_EVERY_MS, Happening::Look);
+    for device in 0..stage.devices.len() {
+        let streams = stage.devices[device].streams(stage.size.stores);
+        let Some(running) = &stage.devices[device].running else { continue };
+        let heads = |stream: &Stream| {
+            let stream = *stream;
+            running.replica.heads_of(stream).map(move |(origin, head)| ((stream, origin), head.seq))
+        };
+        let vector: Vector = streams.iter().flat_map(heads).collect();
+        let before = stage.ledger.vectors.insert(device, vector.clone()).unwrap_or_default();
+        stage.judge("I12", device, verdict::check_i12(&before, &vector))?;
+        stage.look_at_promises(device)?;
+    }
+    Ok(())
+}
+
+/// All faults end, everybody who is dark starts, all lines are whole.
+fn heal(stage: &mut Stage) {
+    stage.healed = true;
+    for device in 0..stage.devices.len() {
+        stage.devices[device].drive.spare();
+        stage.devices[device].drive.plan(None);
+        stage.devices[device].drive.limit(None);
+        stage.devices[device].cut = None;
+        stage.plan(0, Happening::Boot(device));
+        stage.heal_line(device);
+    }
+}
+
+/// Everybody agrees, and everything that was promised is everywhere it should be.
+fn judge(stage: &Stage) -> Verdict {
+    let hq = running(stage, HQ)?;
+    for device in 0..stage.devices.len() {
+        let replica = running(stage, device)?;
+        let db = replica.db();
+        stage.judge("I2", device, verdict::check_i02(db))?;
+        stage.judge("I5", device, verdict::check_i05(db))?;
+        stage.judge("I7", device, verdict::check_i07(db))?;
+        stage.judge("I10", device, verdict::check_i10(db))?;
+        stage.judge("I13", device, verdict::check_i13(db, hq.identity().origin))?;
+        if device != HQ {
+            stage.judge("I11", device, verdict::check_i11(replica, hq))?;
+        }
+    }
+    stage.judge("I11", HQ, verdict::check_i11_at_hq(hq, &stage.ledger))
+}
+
+fn running(stage: &Stage, device: usize) -> Result<&Replica, Box<Violation>> {
+    match &stage.devices[device].running {
+        Some(running) => Ok(&running.replica),
+        None => Err(stage.violation("I11", device, "it did not come back".to_owned())),
+    }
+}
+
+fn report(mut stage: Stage) -> Report {
+    let mut digest = stage.trace.clone();
+    let origins: Vec<_> = stage.devices.iter().map(|device| device.origin()).collect();
+    for (device, own) in stage.devices.iter().zip(origins) {
+        let counts = device.drive.counts();
+        stage.figures.operations += counts.operations;
+        stage.figures.syncs += counts.syncs;
+        let Some(running) = &device.running else { continue };
+        let db = running.replica.db();
+        for store in 1..=stage.size.stores {
+            digest.update(&workload::digest(db, store).unwrap_or_default());
+        }
+        for ((_, origin), seq) in verdict::vector(db).unwrap_or_default() {
+            stage.figures.applied += if origin == own { 0 } else { seq };
+        }
+        let parked =
+            db.query_row("SELECT count(*) FROM sync_parked", [], |row| row.get::<_, i64>(0));
+        stage.figures.parked += parked.unwrap_or(0).unsigned_abs();
+    }
+    stage.figures.acknowledged = stage.ledger.total();
+    stage.figures.mishaps = stage.losses.lost + stage.losses.repeated + stage.losses.damaged;
+    digest.update(stage.figures.to_line().as_bytes());
+    Report { digest: *digest.finalize().as_bytes(), figures: stage.figures }
+}
