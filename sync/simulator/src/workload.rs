@@ -251,19 +251,23 @@ fn set_prices(tx: &Transaction<'_>, prices: &[(i64, Option<i64>)]) -> rusqlite::
     Ok(())
 }
 
-/// What a device of a store must agree on with HQ, in one number: the price list, and all that is the store's.
-pub fn digest(db: &Connection, store: u32) -> rusqlite::Result<[u8; 32]> {
-    const SHARED: [&str; 6] = [
-        "SELECT ware, amount, label FROM price WHERE ?1 > 0 ORDER BY ware",
-        "SELECT id, no, total FROM sale WHERE store = ?1 ORDER BY id",
-        "SELECT l.sale, l.no, l.ware, l.quantity, l.amount FROM sale s JOIN sale_line l ON l.sale = s.id
-         WHERE s.store = ?1 ORDER BY l.sale, l.no",
-        "SELECT id, ware, quantity FROM movement WHERE store = ?1 ORDER BY id",
-        "SELECT no, name FROM clerk WHERE store = ?1 ORDER BY no",
-        "SELECT ware, quantity FROM on_hand WHERE store = ?1 ORDER BY ware",
+/// What a device of a store must agree on with HQ: the price list, and all that is the store's. One hash a table.
+pub fn digests(db: &Connection, store: u32) -> rusqlite::Result<Vec<(&'static str, [u8; 32])>> {
+    const SHARED: [(&str, &str); 6] = [
+        ("price", "SELECT ware, amount, label FROM price WHERE ?1 > 0 ORDER BY ware"),
+        ("sale", "SELECT id, no, total FROM sale WHERE store = ?1 ORDER BY id"),
+        (
+            "sale_line",
+            "SELECT l.sale, l.no, l.ware, l.quantity, l.amount FROM sale s
+             JOIN sale_line l ON l.sale = s.id WHERE s.store = ?1 ORDER BY l.sale, l.no",
+        ),
+        ("movement", "SELECT id, ware, quantity FROM movement WHERE store = ?1 ORDER BY id"),
+        ("clerk", "SELECT no, name FROM clerk WHERE store = ?1 ORDER BY no"),
+        ("on_hand", "SELECT ware, quantity FROM on_hand WHERE store = ?1 ORDER BY ware"),
     ];
-    let mut hash = blake3::Hasher::new();
-    for sql in SHARED {
+    let mut digests = Vec::new();
+    for (table, sql) in SHARED {
+        let mut hash = blake3::Hasher::new();
         let mut select = db.prepare_cached(sql)?;
         let columns = select.column_count();
         let mut rows = select.query([store])?;
@@ -272,9 +276,9 @@ pub fn digest(db: &Connection, store: u32) -> rusqlite::Result<[u8; 32]> {
                 hash_value(&mut hash, row.get_ref(column)?);
             }
         }
-        hash.update(b"end of a table");
+        digests.push((table, *hash.finalize().as_bytes()));
     }
-    Ok(*hash.finalize().as_bytes())
+    Ok(digests)
 }
 
 fn hash_value(hash: &mut blake3::Hasher, value: ValueRef<'_>) {

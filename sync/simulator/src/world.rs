@@ -198,7 +198,9 @@ fn report(mut stage: Stage) -> Report {
         let Some(running) = &device.running else { continue };
         let db = running.replica.db();
         for store in 1..=stage.size.stores {
-            digest.update(&workload::digest(db, store).unwrap_or_default());
+            for (_, table) in workload::digests(db, store).unwrap_or_default() {
+                digest.update(&table);
+            }
         }
         for ((_, origin), seq) in verdict::vector(db).unwrap_or_default() {
             stage.figures.applied += if origin == own { 0 } else { seq };
