@@ -7,8 +7,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-build setup-check setup-test check test bench demo rows \
-	format lints pure units tests binaries simulator licences replicas-agree
+.PHONY: help setup setup-build setup-bench setup-check setup-test check test bench demo rows \
+	format lints pure units tests binaries release simulator licences replicas-agree
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Packages that take no part in the outside world. Each must also build alone, where no other package's features help it.
@@ -20,8 +20,7 @@ ADVISORIES_S := 60
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-demo: setup-build ## build, and start a chain with one store on this desk (Ctrl-C ends it)
-	cargo build --release --locked -p lab -p appliance -p hq-bridge --bins
+demo: setup-build release ## build, and start a chain with one store on this desk (Ctrl-C ends it)
 	$(TARGET)/release/lab demo
 
 check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
@@ -30,8 +29,8 @@ check: setup-check format lints pure units simulator ## the inner loop: format, 
 test: setup-test format lints pure tests simulator licences replicas-agree rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
-bench: setup-build ## print the figures (release build)
-	@.ci/bench
+bench: setup-bench release ## print each figure beside its target (release build)
+	$(TARGET)/release/lab bench
 
 rows: ## requirement rows shown by a test that ran and passed, and those without
 	@cargo run --quiet --locked -p lab -- rows --report $(TARGET)/nextest/default/junit.xml
@@ -40,6 +39,9 @@ setup: setup-test ## install what is missing, or name it in one line
 
 setup-build:
 	@.ci/setup build
+
+setup-bench:
+	@.ci/setup build browser
 
 setup-check:
 	@.ci/setup build nextest
@@ -62,6 +64,9 @@ units:
 # The processes of the lab are started from the same folder as the lab itself, so they are built before any test runs.
 binaries:
 	cargo build --quiet --locked --workspace --bins
+
+release:
+	cargo build --release --locked -p lab -p appliance -p hq-bridge --bins
 
 tests: binaries
 	mkdir -p $(TARGET)/nextest
