@@ -24,6 +24,19 @@ pub struct Malformed {
     pub why: &'static str,
 }
 
+/// What a part of a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held<'b> {
+    /// Null.
+    Nothing,
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(&'b str),
+    /// Bytes.
+    Bytes(&'b [u8]),
+}
+
 /// Walks through CBOR from front to back.
 pub struct Reader<'b> {
     cbor: Decoder<'b>,
@@ -51,6 +64,29 @@ impl<'b> Reader<'b> {
         let number = self.cbor.u64().map_err(|_| Malformed { at, why: "no whole number" })?;
         self.shortest(at, number, 0)?;
         Ok(number)
+    }
+
+    /// A whole number, negative or not.
+    pub fn int(&mut self) -> Result<i64, Malformed> {
+        let at = self.position();
+        let number = self.cbor.i64().map_err(|_| Malformed { at, why: "no whole number" })?;
+        let size = if number < 0 { -1 - number } else { number };
+        self.shortest(at, size.cast_unsigned(), 0)?;
+        Ok(number)
+    }
+
+    /// What a row can hold: nothing, a number, a text or bytes.
+    pub fn held(&mut self) -> Result<Held<'b>, Malformed> {
+        let at = self.position();
+        match self.cbor.datatype().map_err(|_| Malformed { at, why: "the bytes end too early" })? {
+            Type::Null => {
+                self.cbor.null().map_err(|_| Malformed { at, why: "no null" })?;
+                Ok(Held::Nothing)
+            }
+            Type::String => self.text_up_to(usize::MAX).map(Held::Text),
+            Type::Bytes => self.bytes().map(Held::Bytes),
+            _ => self.int().map(Held::Number),
+        }
     }
 
     /// A whole number up to a limit.

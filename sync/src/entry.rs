@@ -6,6 +6,7 @@
 //! one bit is another entry and fails the chain.
 
 use crate::{
+    canonical::Malformed,
     hlc::Stamp,
     origin::Origin,
     row_id,
@@ -108,6 +109,12 @@ pub enum EntryError {
         /// How much is allowed.
         limit: usize,
     },
+}
+
+impl From<Malformed> for EntryError {
+    fn from(found: Malformed) -> EntryError {
+        EntryError::Malformed { at: found.at, what: found.why }
+    }
 }
 
 /// Writes an entry; the layouts are asked for by table number.

@@ -5,6 +5,7 @@
 //! however it was sealed.
 
 use crate::{
+    canonical::{Held, Reader as Canonical},
     entry::{
         BYTES_MAX, COLUMNS_MAX, ENTRY_BYTES_MAX, EntryError, FORMAT, Header, Layout, Op, ROWS_MAX,
         RUNS_MAX, TEXT_BYTES_MAX, columns, near, within,
@@ -14,15 +15,13 @@ use crate::{
     row_id,
     value::{Borrowed, Kind},
 };
-use minicbor::{Decoder, data::Type};
-
 /// Reads an entry from its bytes, row by row, without copying.
 pub struct Reader<'a> {
-    input: Decoder<'a>,
+    input: Canonical<'a>,
     origin: Origin,
     header: Header,
-    runs_left: u64,
-    rows_left: u64,
+    runs_left: usize,
+    rows_left: usize,
     rows_seen: usize,
     run: Run,
 }
@@ -41,7 +40,7 @@ impl<'a> Reader<'a> {
     pub fn open(bytes: &'a [u8], origin: Origin) -> Result<Reader<'a>, EntryError> {
         within("bytes", bytes.len(), ENTRY_BYTES_MAX)?;
         let mut reader = Reader {
-            input: Decoder::new(bytes),
+            input: Canonical::new(bytes),
             origin,
             header: Header { epoch: 0, stamp: Stamp(0), base: 0 },
             runs_left: 0,
@@ -49,24 +48,20 @@ impl<'a> Reader<'a> {
             rows_seen: 0,
             run: Run { table: 0, op: Op::Insert },
         };
-        let fields = reader.array()?;
-        let format = reader.uint()?;
+        let fields = reader.input.list()?;
+        let format = reader.input.uint()?;
         if format != FORMAT {
             return Err(EntryError::NewerFormat(format));
         }
         if fields != 5 {
             return Err(reader.malformed("an entry has five elements"));
         }
-        let epoch = reader.uint()?;
-        let epoch = u16::try_from(epoch).map_err(|_| reader.malformed("epoch"))?;
-        let stamp = Stamp(reader.uint()?);
-        let base = reader.uint()?;
-        if base > row_id::COUNTER_MAX {
-            return Err(reader.malformed("base"));
-        }
+        let epoch = reader.input.uint_up_to(u64::from(u16::MAX))? as u16;
+        let stamp = Stamp(reader.input.uint()?);
+        let base = reader.input.uint_up_to(row_id::COUNTER_MAX)?;
         reader.header = Header { epoch, stamp, base };
-        reader.runs_left = reader.array()?;
-        within("runs", usize::try_from(reader.runs_left).unwrap_or(usize::MAX), RUNS_MAX)?;
+        reader.runs_left = reader.input.list()?;
+        within("runs", reader.runs_left, RUNS_MAX)?;
         if reader.runs_left == 0 {
             return Err(reader.malformed("an entry carries at least one row"));
         }
@@ -84,17 +79,13 @@ impl<'a> Reader<'a> {
             self.skip_row()?;
         }
         if self.runs_left == 0 {
-            return if self.input.position() == self.input.input().len() {
-                Ok(None)
-            } else {
-                Err(self.malformed("bytes after the end"))
-            };
+            self.input.end()?;
+            return Ok(None);
         }
         self.runs_left -= 1;
-        let fields = self.array()?;
-        let table = self.uint()?;
-        let table = u32::try_from(table).map_err(|_| self.malformed("table number"))?;
-        let op = match self.uint()? {
+        let fields = self.input.list()?;
+        let table = self.input.uint32()?;
+        let op = match self.input.uint()? {
             0 => Op::Insert,
             1 => Op::Update,
             2 => Op::Delete,
@@ -104,7 +95,7 @@ impl<'a> Reader<'a> {
             .checked_sub(2)
             .filter(|rows| *rows > 0)
             .ok_or_else(|| self.malformed("empty run"))?;
-        self.rows_seen += usize::try_from(self.rows_left).unwrap_or(ROWS_MAX);
+        self.rows_seen += self.rows_left;
         within("rows", self.rows_seen, ROWS_MAX)?;
         self.run = Run { table, op };
         Ok(Some(self.run))
@@ -122,7 +113,7 @@ impl<'a> Reader<'a> {
         }
         self.rows_left -= 1;
         values.clear();
-        let fields = usize::try_from(self.array()?).unwrap_or(usize::MAX);
+        let fields = self.input.list()?;
         match self.run.op {
             Op::Insert => self.insert_row(fields, layout, values).map(|()| Some(0)),
             Op::Update => self.update_row(fields, layout, values).map(Some),
@@ -180,7 +171,7 @@ impl<'a> Reader<'a> {
             return Err(self.malformed("length of an update"));
         }
         self.key(layout.key.len(), layout, values)?;
-        let mask = self.uint()?;
+        let mask = self.input.uint()?;
         let changed = mask.count_ones() as usize;
         if mask == 0 || mask >> COLUMNS_MAX != 0 || fields != layout.key.len() + 1 + changed {
             return Err(self.malformed("mask of an update"));
@@ -199,7 +190,7 @@ impl<'a> Reader<'a> {
     /// Passes over a row of a table that is not known here.
     fn skip_row(&mut self) -> Result<(), EntryError> {
         self.rows_left -= 1;
-        let fields = self.array()?;
+        let fields = self.input.list()?;
         for _ in 0..fields {
             self.value(Kind::Int)?;
         }
@@ -207,17 +198,16 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, kind: Kind) -> Result<Borrowed<'a>, EntryError> {
-        let found = self.input.datatype().map_err(|_| self.malformed("it ends too soon"))?;
-        match found {
-            Type::Null => {
-                self.input.null().map_err(|_| self.malformed("null"))?;
-                Ok(Borrowed::Null)
+        match self.input.held()? {
+            Held::Nothing => Ok(Borrowed::Null),
+            Held::Number(number) => self.number(kind, number),
+            Held::Text(text) => {
+                within("bytes of text", text.len(), TEXT_BYTES_MAX)?;
+                Ok(Borrowed::Text(text))
             }
-            Type::String => self.text().map(Borrowed::Text),
-            Type::Bytes => self.bytes().map(Borrowed::Bytes),
-            _ => {
-                let number = self.int()?;
-                self.number(kind, number)
+            Held::Bytes(bytes) => {
+                within("bytes of a value", bytes.len(), BYTES_MAX)?;
+                Ok(Borrowed::Bytes(bytes))
             }
         }
     }
@@ -248,55 +238,137 @@ impl<'a> Reader<'a> {
     fn malformed(&self, what: &'static str) -> EntryError {
         EntryError::Malformed { at: self.input.position(), what }
     }
+}
 
-    fn shortest(&self, start: usize, number: u64, payload: usize) -> Result<(), EntryError> {
-        let used = self.input.position() - start - payload;
-        let shortest = match number {
-            0..=23 => 1,
-            24..=0xff => 2,
-            0x100..=0xffff => 3,
-            0x1_0000..=0xffff_ffff => 5,
-            _ => 9,
-        };
-        if used == shortest { Ok(()) } else { Err(self.malformed("not the shortest form")) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        entry::{RowChange, encode},
+        value::Value,
+    };
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    fn layout() -> Layout {
+        Layout {
+            kinds: vec![Kind::Id, Kind::Time, Kind::Int, Kind::Text, Kind::Bytes],
+            key: vec![0],
+        }
     }
 
-    fn array(&mut self) -> Result<u64, EntryError> {
-        let start = self.input.position();
-        let length = self.input.array().ok().flatten();
-        let length = length.ok_or_else(|| self.malformed("an array was expected"))?;
-        self.shortest(start, length, 0)?;
-        Ok(length)
+    fn origin() -> Origin {
+        Origin::new(7).unwrap()
     }
 
-    fn uint(&mut self) -> Result<u64, EntryError> {
-        let start = self.input.position();
-        let number = self.input.u64().map_err(|_| self.malformed("a whole number was expected"))?;
-        self.shortest(start, number, 0)?;
-        Ok(number)
+    fn header() -> Header {
+        Header { epoch: 1, stamp: Stamp(1_700_000_000_000 << 16), base: 100 }
     }
 
-    fn int(&mut self) -> Result<i64, EntryError> {
-        let start = self.input.position();
-        let number = self.input.i64().map_err(|_| self.malformed("a whole number was expected"))?;
-        let size = if number < 0 { -1 - number } else { number };
-        self.shortest(start, size.cast_unsigned(), 0)?;
-        Ok(number)
+    fn write(rows: &[RowChange]) -> Vec<u8> {
+        let layout = layout();
+        encode(origin(), header(), rows, |_| &layout).unwrap()
     }
 
-    fn text(&mut self) -> Result<&'a str, EntryError> {
-        let start = self.input.position();
-        let text = self.input.str().map_err(|_| self.malformed("a text was expected"))?;
-        self.shortest(start, text.len() as u64, text.len())?;
-        within("bytes of text", text.len(), TEXT_BYTES_MAX)?;
-        Ok(text)
+    fn read(bytes: &[u8]) -> Result<Vec<RowChange>, EntryError> {
+        let (mut rows, mut values) = (Vec::new(), Vec::new());
+        let mut reader = Reader::open(bytes, origin())?;
+        while let Some(run) = reader.next_run()? {
+            while let Some(mask) = reader.next_row(&layout(), &mut values)? {
+                let values = values.iter().map(|value| value.to_value()).collect();
+                rows.push(RowChange { table: run.table, op: run.op, mask, values });
+            }
+        }
+        Ok(rows)
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8], EntryError> {
-        let start = self.input.position();
-        let bytes = self.input.bytes().map_err(|_| self.malformed("bytes were expected"))?;
-        self.shortest(start, bytes.len() as u64, bytes.len())?;
-        within("bytes of a value", bytes.len(), BYTES_MAX)?;
-        Ok(bytes)
+    fn check(bytes: &str, expected: Expect) {
+        let found = read(&hex::decode(bytes).unwrap());
+        expected
+            .assert_eq(&found.map_or_else(|error| error.to_string(), |rows| format!("{rows:?}")));
+    }
+
+    #[test]
+    fn an_entry_keeps_its_bytes() {
+        let id = row_id::pack(origin(), 100);
+        let foreign = row_id::pack(Origin::new(9).unwrap(), 4);
+        let insert = vec![
+            Value::Int(id),
+            Value::Int(1_700_000_000_005),
+            Value::Int(-1),
+            Value::Null,
+            Value::Null,
+        ];
+        let rows = [
+            RowChange { table: 3, op: Op::Insert, mask: 0, values: insert },
+            RowChange {
+                table: 3,
+                op: Op::Update,
+                mask: 0b1_1000,
+                values: vec![Value::Int(foreign), Value::Text("é".into()), Value::Bytes(vec![1])],
+            },
+            RowChange { table: 3, op: Op::Delete, mask: 0, values: vec![Value::Int(id - 1)] },
+        ];
+        let bytes = write(&rows);
+        expect!["8501011b018bcfe56800000018648383030083000520830301843b0000090000000004181862c3a94101830302813b0000070000000063"]
+            .assert_eq(&hex::encode(&bytes));
+        assert_eq!(read(&bytes).unwrap(), rows);
+    }
+
+    #[test]
+    fn only_the_one_form_is_taken() {
+        check(
+            "8502010100818301008101",
+            expect!["the entry has format 2, this build reads 1: update this device"],
+        );
+        check(
+            "85010101008183010081",
+            expect!["the entry is malformed at byte 9: a list longer than the message"],
+        );
+        check(
+            "850101010081830100811801",
+            expect!["the entry is malformed at byte 10: a number that is not in its shortest form"],
+        );
+        check(
+            "8501010100818301008201f6",
+            expect!["the entry is malformed at byte 12: a row ends in NULL"],
+        );
+        check(
+            "85010101008183010081f97e00",
+            expect!["the entry is malformed at byte 10: no whole number"],
+        );
+        check(
+            "850101010081830100810100",
+            expect!["the entry is malformed at byte 11: bytes after the end"],
+        );
+        check(
+            "85010101008183010086010101010101",
+            expect!["a row of table 1 has 6 columns, 5 are known here: update this device"],
+        );
+        check(
+            "850101010080",
+            expect!["the entry is malformed at byte 6: an entry carries at least one row"],
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_read_again(
+            ids in proptest::collection::vec((1_u32..9, 0_u64..200, any::<i64>(), ".{0,9}"), 1..20),
+        ) {
+            let rows: Vec<RowChange> = ids.into_iter().map(|(writer, counter, number, text)| {
+                let id = row_id::pack(Origin::new(writer).unwrap(), counter);
+                let values = vec![
+                    Value::Int(id), Value::Int(number), Value::Int(number), Value::Text(text), Value::Bytes(vec![0; 3]),
+                ];
+                RowChange { table: writer, op: Op::Insert, mask: 0, values }
+            }).collect();
+            prop_assert_eq!(read(&write(&rows)).unwrap(), rows);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_fall(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _found = read(&bytes);
+        }
     }
 }
