@@ -16,6 +16,9 @@ use selvedge_sync::hlc::Millis;
 use selvedge_sync::open::Migration;
 use selvedge_sync::origin::{Origin, Role};
 use selvedge_sync::replica::{Identity, Replica, Settings};
+use selvedge_transport::broker_child::BrokerStatus;
+use selvedge_transport::engine::Engine;
+use tokio::sync::watch;
 
 use crate::authority::Keys;
 use crate::config::Config;
@@ -49,6 +52,13 @@ impl DatabaseError {
 pub enum Database {
     /// Nobody else has it: a command while no HQ runs.
     Direct(Box<Mutex<Replica>>),
+    /// The running HQ: its engine thread writes between the frames of the stores.
+    Running {
+        /// The engine.
+        engine: Engine,
+        /// HQ's own broker, when it has one.
+        broker: Option<watch::Receiver<BrokerStatus>>,
+    },
 }
 
 impl Database {
@@ -64,12 +74,18 @@ impl Database {
         E: std::fmt::Display + Send + 'static,
         F: FnOnce(&Transaction<'_>, Moment) -> Result<T, E> + Send + 'static,
     {
-        let now = now();
         match self {
             Database::Direct(replica) => {
+                let now = now();
                 let mut replica = replica.lock().unwrap_or_else(PoisonError::into_inner);
                 let done =
                     replica.write(now, |tx| act(tx, Moment(now.0))).map_err(DatabaseError::of)?;
+                Ok((done.value, done.entry.is_some()))
+            }
+            Database::Running { engine, .. } => {
+                let done = engine
+                    .write_blocking(move |tx| act(tx, Moment(now().0)))
+                    .map_err(DatabaseError::of)?;
                 Ok((done.value, done.entry.is_some()))
             }
         }
@@ -79,18 +95,51 @@ impl Database {
     pub fn contacts(&self) -> Contacts {
         match self {
             Database::Direct(_) => Contacts::default(),
+            Database::Running { engine, broker } => contacts(engine, broker.as_ref()),
         }
     }
 
     /// A connection that only reads.
     pub fn reader(&self) -> Result<Connection, DatabaseError> {
         match self {
-            Database::Direct(replica) => replica
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .reader()
-                .map_err(DatabaseError::of),
+            Database::Direct(replica) => {
+                let replica = replica.lock().unwrap_or_else(PoisonError::into_inner);
+                replica.reader().map_err(DatabaseError::of)
+            }
+            Database::Running { engine, .. } => engine.reader().map_err(DatabaseError::of),
         }
+    }
+}
+
+fn contacts(engine: &Engine, broker: Option<&watch::Receiver<BrokerStatus>>) -> Contacts {
+    let status = engine.status();
+    let broker = broker.map(|broker| broker.borrow().clone());
+    let line = engine.children_line().unwrap_or_default();
+    let reasons =
+        [broker.as_ref().map_or("", |broker| &broker.reason), &line.reason, &status.reason];
+    let reason = if line.up {
+        reasons[2]
+    } else {
+        reasons.into_iter().find(|reason| !reason.is_empty()).unwrap_or("")
+    };
+    let heard = status
+        .children
+        .iter()
+        .filter_map(|(device, ms)| Some((device.as_str().to_string(), (*ms)?)));
+    Contacts {
+        line_up: line.up,
+        broker_pid: broker.as_ref().and_then(|broker| broker.pid),
+        broker_restarts: broker.as_ref().map_or(0, |broker| broker.restarts),
+        own_head: status.own_head,
+        parked: status.parked,
+        refused: status.refused,
+        waiting_origins: status
+            .waiting_origins
+            .iter()
+            .map(|origin| origin.get().to_string())
+            .collect(),
+        reason: reason.to_string(),
+        heard_ms: heard.collect(),
     }
 }
 

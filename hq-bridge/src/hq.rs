@@ -1,7 +1,7 @@
 //! What the rooms of a running HQ share
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use rusqlite::Connection;
 use selvedge_domain::moment::Moment;
@@ -24,6 +24,8 @@ pub struct Hq {
     pub data: PathBuf,
     /// The replica.
     pub database: Database,
+    /// Connections that only read and are free.
+    pub readers: std::sync::Mutex<Vec<Connection>>,
     /// Signs allow-list rows.
     pub authority: Arc<SoftwareKeys>,
     /// What a request that changes something must bear.
@@ -54,8 +56,14 @@ impl Hq {
     {
         let hq = Arc::clone(self);
         let asked = move || {
-            let reader = hq.database.reader()?;
-            question(&hq, &reader)
+            let idle = hq.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let reader = match idle {
+                Some(reader) => reader,
+                None => hq.database.reader()?,
+            };
+            let answer = question(&hq, &reader);
+            hq.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            answer
         };
         match tokio::task::spawn_blocking(asked).await {
             Ok(answer) => Ok(answer?),

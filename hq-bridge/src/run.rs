@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use axum::Router;
 use selvedge_sync::device_keys::DeviceKeys;
+use selvedge_sync::talk::HubSettings;
 use selvedge_transport::address::BrokerAddress;
 use selvedge_transport::broker::{BrokerError, BrokerSettings, serve};
 use selvedge_transport::broker_child::{BrokerChild, WatchSettings};
+use selvedge_transport::engine::{Engine, EngineSettings, StartError};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, Notify};
 
@@ -23,6 +26,9 @@ use crate::{api, screens};
 
 /// How often the totals are compared when nobody asks.
 const TOTALS_PAUSE_S: u64 = 10;
+
+/// Rows that are applied in one transaction. Nobody stands at a till here, so it may be much: each costs a sync.
+const SLICE_ROWS: usize = 10_000;
 
 /// How long the pages may take to end.
 const END_WAIT_S: u64 = 5;
@@ -52,6 +58,12 @@ pub enum RunError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// The engine does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The engine has ended, and HQ with it.
+    #[error("{0}")]
+    Engine(String),
     /// The system refused something that it usually gives.
     #[error("HQ could not start: {0}")]
     System(String),
@@ -86,7 +98,14 @@ async fn live(config: &Config) -> Result<(), RunError> {
     let replica = database::replica(config, &keys)?;
     let origin = replica.identity().origin.get();
     let (broker, at) = broker_of(config)?;
-    let database = Database::Direct(Box::new(std::sync::Mutex::new(replica)));
+    let hub =
+        HubSettings { beat_ms: config.beat_ms, slice_rows: SLICE_ROWS, ..HubSettings::default() };
+    let settings = EngineSettings { hub, children: Some(at.clone()), ..EngineSettings::default() };
+    let engine = Engine::start(replica, settings, &Handle::current())?;
+    let database = Database::Running {
+        engine: engine.clone(),
+        broker: broker.as_ref().map(BrokerChild::status),
+    };
     let door = Door::new(address).map_err(|why| RunError::System(why.to_string()))?;
     let open = door.open(&config.data)?;
     let hq = Arc::new(Hq {
@@ -94,6 +113,7 @@ async fn live(config: &Config) -> Result<(), RunError> {
         origin,
         data: config.data.clone(),
         database,
+        readers: std::sync::Mutex::default(),
         authority: Arc::clone(&keys.authority),
         door,
         importing: Mutex::new(()),
@@ -104,14 +124,16 @@ async fn live(config: &Config) -> Result<(), RunError> {
     let pages =
         Router::new().merge(screens::routes()).merge(api::routes()).with_state(Arc::clone(&hq));
     let ended = axum::serve(listener, pages).with_graceful_shutdown(asked_to_end());
-    let served = tokio::select! {
-        served = ended.into_future() => served,
+    let outcome = tokio::select! {
+        served = ended.into_future() => served.map_err(|why| RunError::System(why.to_string())),
         () = late_end() => Ok(()),
+        why = engine.ended() => Err(RunError::Engine(why)),
     };
     checks.abort();
     drop(open);
+    engine.stop();
     drop(broker);
-    served.map_err(|why| RunError::System(why.to_string()))
+    outcome
 }
 
 /// HQ's own broker when the settings want one, and where the line connects.
