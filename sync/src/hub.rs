@@ -39,6 +39,8 @@ pub struct Hub {
     pub(crate) waiting: BTreeSet<Origin>,
     pub(crate) marks: Marks,
     pub(crate) refused: u64,
+    /// Rows of the allow-list at the last look.
+    known: usize,
     pub(crate) parked: u64,
 }
 
@@ -53,6 +55,7 @@ impl Hub {
             waiting: BTreeSet::new(),
             marks: Marks::load(replica.db())?,
             refused: 0,
+            known: replica.all_known().count(),
             parked: count_parked(replica)?,
         };
         if hub.settings.has_parent {
@@ -83,7 +86,8 @@ impl Hub {
                         self.refuse(&mut outputs, from, reason);
                     }
                 }
-                Input::Wrote | Input::Tick => {}
+                Input::Wrote => self.welcome(replica, now),
+                Input::Tick => {}
             }
         }
         self.pump(replica, now, &mut outputs);
@@ -97,7 +101,6 @@ impl Hub {
             return (outputs, false);
         }
         let slice = Slice { rows: self.settings.slice_rows };
-        let known_before = replica.all_known().count();
         match replica.receive(now.wall, &mut self.queue, slice) {
             Ok(received) => {
                 for one in received {
@@ -108,9 +111,7 @@ impl Hub {
                 outputs.push(Output::Event(Event::NotKept { reason: cause.to_string() }));
             }
         }
-        if replica.all_known().count() != known_before {
-            self.welcome(replica, now);
-        }
+        self.welcome(replica, now);
         self.pump(replica, now, &mut outputs);
         (outputs, !self.queue.is_empty())
     }
@@ -119,6 +120,10 @@ impl Hub {
     fn welcome(&mut self, replica: &Replica, now: Now) {
         let before = self.waiting.len();
         self.waiting.retain(|origin| replica.known(*origin).is_none());
+        let learned = replica.all_known().count();
+        if learned == std::mem::replace(&mut self.known, learned) {
+            return;
+        }
         let any_unknown = self.peers.values().any(|peer| !peer.session.is_known());
         if self.waiting.len() < before || any_unknown {
             for peer in self.peers.values_mut() {
@@ -245,6 +250,9 @@ impl Hub {
         let ack = unproven.proven_by(&row.key).map_err(|cause| cause.to_string())?;
         let at_hq = row.role == Role::Hq;
         let peer = self.conversation(from);
+        if !peer.session.is_up() {
+            peer.session.line_up(now.steady);
+        }
         peer.session.hear(now.steady);
         peer.session.take_ack(now.steady, &ack.heads, [ack.credit_live, ack.credit_bulk]);
         peer.signer = Some(row);
@@ -289,6 +297,10 @@ impl Hub {
     fn settle(&mut self, now: Now, received: Received<PeerId>, outputs: &mut Vec<Output>) {
         let Received { from, origin, stream, outcome } = received;
         let session = &mut self.conversation(&from).session;
+        if !session.is_up() && !matches!(outcome, Outcome::UnknownOrigin) {
+            // It speaks, so the line is there: it has not noticed that we were away.
+            session.line_up(now.steady);
+        }
         match outcome {
             Outcome::Applied { seq, parked, bytes } => {
                 session.take_frame(now.steady, (stream, origin), seq, bytes);

@@ -67,6 +67,7 @@ pub struct Session {
     unacked_bytes: u64,
     last_ack: i64,
     beat_at: i64,
+    wanted_ack: Option<i64>,
     need_at: Option<i64>,
     need_wait: i64,
     last_need: i64,
@@ -104,6 +105,7 @@ impl Session {
             unacked_bytes: 0,
             last_ack: i64::MIN / 2,
             beat_at: 0,
+            wanted_ack: None,
             need_at: None,
             need_wait: NEED_EVERY_MS,
             last_need: i64::MIN / 2,
@@ -261,18 +263,23 @@ impl Session {
         let beat = now.0 >= self.beat_at;
         let waiting = !self.to_ack.is_empty();
         let paced = now.0 >= self.last_ack + ACK_EVERY_MS || self.unacked_bytes >= ACK_BYTES;
-        if !(beat || waiting && paced) {
+        let wanted = self.wanted_ack.is_some_and(|at| now.0 >= at);
+        if !(beat || wanted || waiting && paced) {
             return None;
         }
+        self.wanted_ack = None;
         self.last_ack = now.0;
-        self.beat_at = now.0 + self.beat_ms;
+        if beat {
+            self.beat_at = now.0 + self.beat_ms;
+        }
         self.unacked_bytes = 0;
         Some(if beat { Beat::Yes } else { Beat::No })
     }
 
     /// Makes an ack due soon: marks have moved that the other side waits for.
     pub fn want_ack(&mut self, now: Millis) {
-        self.beat_at = self.beat_at.min(now.0.max(self.last_ack + ACK_EVERY_MS));
+        let at = now.0.max(self.last_ack + ACK_EVERY_MS);
+        self.wanted_ack = Some(self.wanted_ack.map_or(at, |before| before.min(at)));
     }
 
     /// Whose heads have changed since the last ack.
@@ -373,7 +380,7 @@ impl Session {
             .filter(|at| *at > now.0)
             .min();
         let ack = (!self.to_ack.is_empty()).then_some(self.last_ack + ACK_EVERY_MS);
-        [Some(self.beat_at), self.need_at, self.resend_at, gather, ack]
+        [Some(self.beat_at), self.wanted_ack, self.need_at, self.resend_at, gather, ack]
             .into_iter()
             .flatten()
             .min()

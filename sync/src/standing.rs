@@ -47,7 +47,11 @@ impl Hub {
         let parent = self.peers.get(&PeerId::Parent);
         let age = |at: Option<Millis>| at.map(|at| now.steady.0 - at.0);
         let mut status = HubStatus {
-            parent_up: parent.is_some_and(|parent| parent.session.is_known()),
+            parent_up: parent.is_some_and(|parent| {
+                let heard = age(parent.session.heard());
+                let silent = heard.is_none_or(|ms| ms > self.settings.beat_ms * 5 / 2);
+                parent.session.is_known() && !silent
+            }),
             parent_heard_ms: age(parent.and_then(|parent| parent.session.heard())),
             own_head: replica.head(stream, identity.origin).seq,
             parent_has: self.marks.seq(AT_PARENT, key),
