@@ -137,11 +137,16 @@ impl<'a> Fields<'a> {
 
 /// A text as it is shown in a refusal: quoted, escaped, and cut short.
 pub fn shown(text: &str) -> String {
-    let mut letters: String = text.chars().take(40).collect();
-    if letters.len() < text.len() {
-        letters.push_str("...");
+    shown_up_to(text, 40)
+}
+
+/// As `shown`, for a text of which more is wanted.
+pub fn shown_up_to(text: &str, letters: usize) -> String {
+    let mut start: String = text.chars().take(letters).collect();
+    if start.len() < text.len() {
+        start.push_str("...");
     }
-    format!("{letters:?}")
+    format!("{start:?}")
 }
 
 #[cfg(test)]

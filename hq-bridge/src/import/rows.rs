@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction};
 use selvedge_domain::moment::Moment;
 
 use crate::database::{Database, DatabaseError};
-use crate::import::fields::{Fields, shown};
+use crate::import::fields::{Fields, shown_up_to};
 use crate::import::lines::{Line, Lines};
 
 /// Rows of one transaction. More would hold the writer for longer than a frame of a store should wait.
@@ -150,7 +150,7 @@ pub fn read<K: Kind>(
             1,
             format!(
                 "the file is empty, but the header {} is expected",
-                shown(&K::HEADER.join(","))
+                shown_up_to(&K::HEADER.join(","), 200)
             ),
         );
     }
@@ -263,7 +263,7 @@ fn header_is(line: Line<'_>, expected: &[&str]) -> Result<(), String> {
     if same {
         Ok(())
     } else {
-        Err(format!("the header is {}, but {wanted:?} is expected", shown(&found)))
+        Err(format!("the header is {}, but {wanted:?} is expected", shown_up_to(&found, 200)))
     }
 }
 

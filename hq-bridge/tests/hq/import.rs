@@ -1,0 +1,247 @@
+//! Files with good and bad rows
+
+use std::io::Read;
+
+use expect_test::{Expect, expect};
+use hq_bridge::import::rows::Summary;
+use hq_bridge::import::{self, FileKind};
+use selvedge_domain::staff;
+use selvedge_domain::stock;
+
+use crate::desk::{CATALOGUE, Desk, EMPLOYEES, PRICES, STOCK, STORES, TAXES, file_holds};
+
+/// What an import says: its refusals, then its sums.
+fn check(desk: &Desk, kind: FileKind, text: impl AsRef<[u8]>, expected: Expect) {
+    let (summary, refused) = desk.import(kind, text.as_ref());
+    let mut said: String =
+        refused.iter().map(|refusal| format!("{}: {}\n", refusal.line, refusal.reason)).collect();
+    said += &format!("{} taken, {} refused\n", summary.taken, summary.refused);
+    expected.assert_eq(&said);
+}
+
+// Proves TS-26.
+#[test]
+fn the_same_files_twice_change_nothing() {
+    let desk = Desk::stocked();
+    let files = [STORES, TAXES, CATALOGUE, PRICES, EMPLOYEES];
+    for (kind, text) in FileKind::ALL.into_iter().zip(files) {
+        let (summary, refused) = desk.import(kind, text.as_bytes());
+        assert_eq!((summary.entries, refused.len()), (0, 0), "{}", kind.as_str());
+        assert!(summary.taken > 0);
+    }
+}
+
+#[test]
+fn stores_with_bad_rows_are_refused_row_by_row() {
+    check(
+        &Desk::new(),
+        FileKind::Stores,
+        "\u{feff}store, name ,currency,tax_included\r\n1,Harbour,GBP,yes\r\n0,Nowhere,GBP,yes\r\n2,,GBP,yes\r\n\
+         3,Quay,XYZ,yes\r\n4,Quay,GBP,maybe\r\n1,Twice,GBP,yes\r\n5,\"Quay, old\",EUR,no\r\n6,Short,EUR\r\n\r\n",
+        expect![[r#"
+            3: store is "0", but a whole number from 1 to 8388607 is expected
+            4: name is empty
+            5: "XYZ" is no currency known here: use one of EUR, GBP, USD, CAD, CHF, CZK, DKK, HUF, JPY, KWD, NOK, PLN, SEK
+            6: tax_included is "maybe", but "yes" or "no" is expected
+            7: the same row stood on line 2 already
+            9: 3 columns were found, but 4 are expected
+            2 taken, 6 refused
+        "#]],
+    );
+}
+
+#[test]
+fn taxes_with_bad_rows_are_refused_row_by_row() {
+    check(
+        &Desk::stocked(),
+        FileKind::Taxes,
+        "store,tax_class,rate,valid_from\n1,2,5,\n9,1,20,\n1,3,120,\n1,3,20,tomorrow\n1,100,20,\n1,2,7,\n1,2,7,2027-01-01\n",
+        expect![[r#"
+            3: there is no store 9: import the stores first
+            4: rate is "120", but per cent from 0 to 100 such as 8.875 are expected
+            5: valid_from is "tomorrow", but a day such as 2026-11-20 or a time such as 2026-11-20T06:00:00+01:00 is expected
+            6: tax_class is "100", but a whole number from 1 to 99 is expected
+            7: the same row stood on line 2 already
+            2 taken, 5 refused
+        "#]],
+    );
+}
+
+#[test]
+fn a_catalogue_with_bad_rows_is_refused_row_by_row() {
+    check(
+        &Desk::stocked(),
+        FileKind::Catalogue,
+        "sku,product,name,department,size,colour,tax_class,favourite,gtin\n\
+         2001,20,Scarf,,,,1,,9520000000035 96385074\n\
+         2002,20,Scarf,,,,1,,9520000000036\n\
+         2001,20,Scarf,,,,1,,\n\
+         2003,20,Shawl,,,,1,,\n\
+         2004,21,Belt,,,,1,,9520000000028\n\
+         2005,21,Belt,,,,0,,\n\
+         2006,21,Belt,,,,1,first,\n\
+         0,21,Belt,,,,1,,\n\
+         2007,21,\"Belt,,,,1,,\n\
+         2008,21,Belt,,,,1,,\n",
+        expect![[r#"
+            3: the check digit of 9520000000036 is wrong: it should end in 5; scan it again
+            4: the same row stood on line 2 already
+            5: product 20 is "Scarf" on a line above
+            6: GTIN 9520000000028 already belongs to SKU 1001
+            7: tax_class is "0", but a whole number from 1 to 99 is expected
+            8: favourite is "first", but a whole number from 1 to 1000 is expected
+            9: sku is "0", but a whole number from 1 to 9223372036854775807 is expected
+            10: a quote is not closed on its line
+            2 taken, 8 refused
+        "#]],
+    );
+}
+
+#[test]
+fn prices_with_bad_rows_are_refused_row_by_row() {
+    check(
+        &Desk::stocked(),
+        FileKind::Prices,
+        "sku,store,currency,price,valid_from\n1001,0,GBP,1e308,\n1001,0,GBP,-5.00,\n1001,0,GBP,9.995,\n\
+         1001,1,EUR,9.99,\n9999,0,GBP,9.99,\n1001,7,GBP,9.99,\n1001,1,GBP,9.99,2026-11-20T06:00:00+01:00\n\
+         1001,1,GBP,8.99,2026-11-20T05:00:00Z\n1001,0,GBP,99999999999999999999,\n1001,0,GBP,NaN,\n",
+        expect![[r#"
+            2: price: "1e308" is no amount: write it like 1,234.50
+            3: price is "-5.00", but a price is never negative
+            4: price: "9.995" has parts smaller than GBP counts: it has 2 decimals
+            5: store 1 sells in GBP, the price is in EUR
+            6: there is no SKU 9999 in the catalogue: import the catalogue first
+            7: there is no store 7: import the stores first
+            9: the same row stood on line 8 already
+            10: price: the amount is too large to be counted: check quantity and price
+            11: price: "NaN" is no amount: write it like 1,234.50
+            1 taken, 9 refused
+        "#]],
+    );
+}
+
+#[test]
+fn employees_with_bad_rows_are_refused_without_their_pins() {
+    let desk = Desk::stocked();
+    check(
+        &desk,
+        FileKind::Employees,
+        "store,employee,name,badge,pin,rights\n1,8,Bo,B-8,5588,sell\n1,9,Cy,B-8,9977,sell\n1,10,Di,B-10,12,sell\n\
+         1,11,Ed,B-11,1357,\"sell, fly\"\n9,12,Flo,B-12,2468,sell\n1,13,Gus,,8642,sell\n1,8,Bo,B-8,5588,sell\n",
+        expect![[r#"
+            3: employee 8 already has this badge: give each a badge of its own
+            4: a PIN has 4 to 12 digits
+            5: "fly" is no right: use sell, discount, open price, return, stock or manage
+            6: there is no store 9: import the stores first
+            7: the badge of employee 13 is empty or longer than 64 characters
+            8: the same row stood on line 2 already
+            1 taken, 6 refused
+        "#]],
+    );
+    let reader = desk.database().reader().unwrap();
+    assert_eq!(staff::sign_on(&reader, 1, "B-8", "5588").unwrap().name, "Bo");
+    assert!(staff::sign_on(&reader, 1, "B-8", "9977").is_err());
+    for secret in ["5588", "9977", "B-8"] {
+        assert!(!file_holds(&desk.file(), secret), "{secret} is in the database");
+    }
+}
+
+// Proves IM-02.
+#[test]
+fn opening_stock_is_booked_once_for_each_store_and_sku() {
+    let desk = Desk::stocked();
+    check(
+        &desk,
+        FileKind::OpeningStock,
+        "store,sku,quantity\n2,1001,5\n1,1001,3\n1,9999,3\n1,1002,0\n2,1002,many\n2,1001,5\n7,1001,1\n1,1001,1\n2,1002,6\n",
+        expect![[r#"
+            3: SKU 1001 already has an opening stock in store 1: book a correction instead
+            4: there is no SKU 9999 in the catalogue
+            5: 0 cannot be booked: a movement is at least 1 and at most 1,000,000,000 in or out
+            6: quantity is "many", but a whole number from -1000000000 to 1000000000 is expected
+            7: the same row stood on line 2 already
+            8: there is no store 7
+            9: the same row stood on line 3 already
+            2 taken, 7 refused
+        "#]],
+    );
+    let reader = desk.database().reader().unwrap();
+    assert_eq!(stock::on_hand(&reader, 1, 1001).unwrap(), 10);
+    assert_eq!(stock::on_hand(&reader, 2, 1002).unwrap(), 6);
+    let again = desk.import(FileKind::OpeningStock, STOCK.as_bytes());
+    assert_eq!(again.0, Summary { taken: 0, refused: 2, entries: 0 });
+}
+
+#[test]
+fn a_file_of_another_kind_is_refused_whole() {
+    let desk = Desk::stocked();
+    check(
+        &desk,
+        FileKind::Stores,
+        TAXES,
+        expect![[r#"
+        1: the header is "store,tax_class,rate,valid_from", but "store,name,currency,tax_included" is expected
+        0 taken, 1 refused
+    "#]],
+    );
+    check(
+        &desk,
+        FileKind::Prices,
+        "sku;store;currency;price;valid_from\n1001;0;GBP;1.00;\n",
+        expect![[r#"
+        1: the header is "sku;store;currency;price;valid_from", but "sku,store,currency,price,valid_from" is expected
+        0 taken, 1 refused
+    "#]],
+    );
+    check(
+        &desk,
+        FileKind::Prices,
+        "",
+        expect![[r#"
+        1: the file is empty, but the header "sku,store,currency,price,valid_from" is expected
+        0 taken, 1 refused
+    "#]],
+    );
+}
+
+#[test]
+fn a_line_that_is_not_utf_8_is_refused_alone() {
+    check(
+        &Desk::new(),
+        FileKind::Stores,
+        [STORES.as_bytes(), b"3,Caf\xe9,EUR,yes\n4,Caf\xc3\xa9,EUR,yes\n"].concat(),
+        expect![[r#"
+            4: the line is not UTF-8 from byte 6 on
+            3 taken, 1 refused
+        "#]],
+    );
+}
+
+#[test]
+fn a_huge_line_costs_one_row_and_no_memory() {
+    let desk = Desk::new();
+    let text = STORES
+        .as_bytes()
+        .chain(std::io::repeat(b'x').take(64 * 1024 * 1024))
+        .chain(&b"\n3,Quay,EUR,yes\n"[..]);
+    let mut refused = Vec::new();
+    let mut report = |refusal| {
+        refused.push(refusal);
+        Ok(())
+    };
+    let summary = import::run(FileKind::Stores, text, &desk.database(), &mut report).unwrap();
+    assert_eq!((summary.taken, summary.refused), (3, 1));
+    assert_eq!(
+        (refused[0].line, refused[0].reason.as_str()),
+        (4, "the line is longer than 64 KiB")
+    );
+}
+
+#[test]
+fn many_rows_go_in_groups_of_five_hundred() {
+    let desk = Desk::new();
+    let mut text = "store,name,currency,tax_included\n".to_string();
+    text.extend((1..=1_250).map(|store| format!("{store},Store {store},GBP,yes\n")));
+    let (summary, _) = desk.import(FileKind::Stores, text.as_bytes());
+    assert_eq!(summary, Summary { taken: 1_250, refused: 0, entries: 3 });
+}

@@ -1,0 +1,7 @@
+//! HQ from its files to its figures
+
+mod admission;
+mod desk;
+mod import;
+mod running;
+mod totals;
