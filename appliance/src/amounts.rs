@@ -6,6 +6,9 @@
 use chrono::{DateTime, Datelike, TimeZone};
 use chrono_tz::Tz;
 
+/// The largest amount that one tender can mean: more is a slip of the finger.
+pub const TENDER_MINOR_MAX: i64 = 1_000_000_000_000;
+
 /// Hundredths of a percent of what somebody typed: "12.5 %" is 1250.
 pub fn typed_percent(text: &str) -> Option<i64> {
     let text = text.trim().trim_end_matches('%').trim_end();

@@ -1,6 +1,26 @@
 //! The program on every back office and pos
 
 pub mod amounts;
+pub mod assets;
 pub mod clock;
 pub mod config;
 pub mod keys;
+
+pub mod standing;
+pub mod status;
+
+pub mod baskets;
+pub mod database;
+pub mod outage;
+
+pub mod ringing;
+pub mod payment;
+pub mod signon;
+
+pub mod basket_view;
+pub mod page;
+
+pub mod screens;
+
+pub mod live;
+pub mod server;

@@ -1,0 +1,223 @@
+//! Ring up a basket and go on to payment
+
+use askama::Template;
+use axum::Form;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use rusqlite::{Connection, Transaction};
+use selvedge_domain::catalogue::Store;
+use serde::Deserialize;
+
+use crate::basket_view::{self, BasketView, Scene};
+use crate::page::{self, Fields, Frame, Page, PageError, Shared, Wants, field};
+use crate::payment;
+use crate::ringing::{CHECKOUT, RingError, Ringing};
+use crate::signon::SignedOn;
+
+/// Where this screen answers.
+pub fn routes() -> Router<Page> {
+    Router::new()
+        .route("/", get(|| async { page::go(CHECKOUT) }))
+        .route("/checkout", get(show))
+        .route("/checkout/add", post(add))
+        .route("/checkout/quantity", post(quantity))
+        .route("/checkout/take-off", post(take_off))
+        .route("/checkout/discount", post(discount))
+        .route("/checkout/open-price", post(open_price))
+}
+
+#[derive(Template)]
+#[template(path = "checkout.html")]
+struct Checkout {
+    frame: Frame,
+    basket: BasketView,
+    said: String,
+    typed: String,
+}
+
+#[derive(Template)]
+#[template(path = "checkout_parts.html")]
+struct CheckoutParts {
+    frame: Frame,
+    basket: BasketView,
+    said: String,
+}
+
+/// Which line is chosen.
+#[derive(Debug, Deserialize)]
+struct Choice {
+    line: Option<String>,
+}
+
+/// What a refusal left: a sentence, and what was typed.
+#[derive(Debug, Default)]
+pub struct Refusal {
+    /// The sentence.
+    pub said: String,
+    /// What was typed into the field.
+    pub typed: String,
+    /// The line it was about.
+    pub line: Option<i64>,
+}
+
+async fn show(
+    State(page): State<Page>,
+    who: SignedOn,
+    wants: Wants,
+    Query(choice): Query<Choice>,
+) -> Response {
+    let line = choice.line.and_then(|line| line.parse().ok());
+    page.run(move |shared, db| {
+        let refusal = Refusal { line, ..Refusal::default() };
+        draw(shared, db, &who, wants, StatusCode::OK, refusal)
+    })
+    .await
+}
+
+type Deed = fn(&Ringing, &Transaction, &Fields, &Store) -> Result<String, RingError>;
+
+async fn add(page: State<Page>, who: SignedOn, wants: Wants, fields: Form<Fields>) -> Response {
+    ring(page, who, wants, fields, |ringing, tx, fields, _| {
+        let quantity = fields.get("quantity").map_or("1", String::as_str);
+        ringing.add(tx, field(fields, "code"), quantity)
+    })
+    .await
+}
+
+async fn quantity(
+    page: State<Page>,
+    who: SignedOn,
+    wants: Wants,
+    fields: Form<Fields>,
+) -> Response {
+    ring(page, who, wants, fields, |ringing, tx, fields, _| {
+        ringing.set_quantity(tx, field(fields, "line"), field(fields, "quantity"))
+    })
+    .await
+}
+
+async fn take_off(
+    page: State<Page>,
+    who: SignedOn,
+    wants: Wants,
+    fields: Form<Fields>,
+) -> Response {
+    ring(page, who, wants, fields, |ringing, tx, fields, _| {
+        ringing.take_off(tx, field(fields, "line"))
+    })
+    .await
+}
+
+async fn discount(
+    page: State<Page>,
+    who: SignedOn,
+    wants: Wants,
+    fields: Form<Fields>,
+) -> Response {
+    ring(page, who, wants, fields, |ringing, tx, fields, _| {
+        ringing.discount(tx, field(fields, "line"), field(fields, "percent"))
+    })
+    .await
+}
+
+async fn open_price(
+    page: State<Page>,
+    who: SignedOn,
+    wants: Wants,
+    fields: Form<Fields>,
+) -> Response {
+    ring(page, who, wants, fields, |ringing, tx, fields, store| {
+        ringing.open_price(tx, field(fields, "line"), field(fields, "price"), store.currency)
+    })
+    .await
+}
+
+/// Rings a deed once and goes to where it leads, or says why not.
+async fn ring(
+    State(page): State<Page>,
+    who: SignedOn,
+    wants: Wants,
+    Form(fields): Form<Fields>,
+    deed: Deed,
+) -> Response {
+    page.run(move |shared, db| match rung(shared, db, &who, &fields, deed)? {
+        Ok(place) => Ok(page::go(&place)),
+        Err(error) => {
+            let status = match error {
+                RingError::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            let refusal = Refusal {
+                said: error.to_string(),
+                typed: field(&fields, "code").to_owned(),
+                line: field(&fields, "line").parse().ok(),
+            };
+            draw(shared, db, &who, wants, status, refusal)
+        }
+    })
+    .await
+}
+
+fn rung(
+    shared: &Shared,
+    db: &Connection,
+    who: &SignedOn,
+    fields: &Fields,
+    deed: Deed,
+) -> Result<Result<String, RingError>, PageError> {
+    let request = shared.request(who, fields)?;
+    let cashier = shared.cashier(db, who)?;
+    let store = shared.store_data(db)?.ok_or(PageError::NoMasterData)?;
+    let ringing = Ringing { catalogue: db, store: store.id, at: shared.now(), cashier: &cashier };
+    let mut baskets = shared.baskets();
+    payment::recover(&mut baskets, &shared.database, db)?;
+    let done = baskets.once(request, |tx| deed(&ringing, tx, fields, &store).map(Some));
+    drop(baskets);
+    shared.changed();
+    Ok(done.map(|place| place.unwrap_or_else(|| CHECKOUT.to_owned())))
+}
+
+/// Draws the checkout, whole or in parts.
+pub fn draw(
+    shared: &Shared,
+    db: &Connection,
+    who: &SignedOn,
+    wants: Wants,
+    status: StatusCode,
+    refusal: Refusal,
+) -> Result<Response, PageError> {
+    let (frame, basket) = parts(shared, db, who, refusal.line)?;
+    let Refusal { said, typed, .. } = refusal;
+    match wants {
+        Wants::Page => page::html(status, &Checkout { frame, basket, said, typed }),
+        Wants::Parts => page::html(status, &CheckoutParts { frame, basket, said }),
+    }
+}
+
+fn parts(
+    shared: &Shared,
+    db: &Connection,
+    who: &SignedOn,
+    chosen: Option<i64>,
+) -> Result<(Frame, BasketView), PageError> {
+    let cashier = shared.cashier(db, who)?;
+    let store = shared.store_data(db)?.ok_or(PageError::NoMasterData)?;
+    let kept = shared.baskets().current()?;
+    let scene = Scene { db, store: &store, at: shared.now(), cashier: &cashier, chosen };
+    let basket = basket_view::draw(&scene, kept.as_ref())?;
+    Ok((shared.frame(db, "checkout", Some(who))?, basket))
+}
+
+/// The parts that an EventSource carries, with a word that moves when they do.
+pub fn news(
+    shared: &Shared,
+    db: &Connection,
+    who: &SignedOn,
+) -> Result<(String, String), PageError> {
+    let (frame, basket) = parts(shared, db, who, None)?;
+    let rev = basket.rev.clone();
+    Ok((rev, CheckoutParts { frame, basket, said: String::new() }.render()?))
+}

@@ -1,0 +1,64 @@
+//! The change, the receipt number, and on to the next sale
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use selvedge_domain::money::{Currency, Money};
+
+use crate::baskets::Done;
+use crate::page::{self, Frame, Page, Wants};
+use crate::payment::DONE;
+use crate::ringing::CHECKOUT;
+use crate::signon::SignedOn;
+
+/// Where this screen answers.
+pub fn routes() -> Router<Page> {
+    Router::new().route(DONE, get(show))
+}
+
+#[derive(Template)]
+#[template(path = "done.html")]
+struct Sold {
+    frame: Frame,
+    done: DoneView,
+}
+
+struct DoneView {
+    gives_change: bool,
+    change: String,
+    given: String,
+    total: String,
+    number: String,
+    signature: String,
+}
+
+async fn show(State(page): State<Page>, who: SignedOn, _: Wants) -> Response {
+    page.run(move |shared, db| {
+        let last = shared.baskets().last_done()?;
+        let store = shared.store_data(db)?;
+        let (Some(last), Some(store)) = (last, store) else { return Ok(page::go(CHECKOUT)) };
+        let done = view(&last, store.currency);
+        let frame = shared.frame(db, "done", Some(&who))?;
+        page::html(StatusCode::OK, &Sold { frame, done })
+    })
+    .await
+}
+
+fn view(last: &Done, currency: Currency) -> DoneView {
+    let show = |minor: i64| currency.show(Money(minor));
+    let signature = match last.signature.split_at_checked(4) {
+        Some((first, rest)) if !rest.is_empty() => format!("{first} {rest}"),
+        _ => last.signature.clone(),
+    };
+    DoneView {
+        gives_change: last.change_minor > 0,
+        change: show(last.change_minor),
+        given: show(last.total_minor + last.change_minor),
+        total: show(last.total_minor),
+        number: last.number.clone(),
+        signature,
+    }
+}

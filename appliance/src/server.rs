@@ -1,0 +1,167 @@
+//! Puts the screens behind one address, with the headers that all answers bear
+
+use std::io;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::assets::{ASSETS, FONTS};
+use crate::config::DeviceRole;
+use crate::live;
+use crate::page::Page;
+use crate::screens;
+use crate::status::{self, Status};
+
+/// No page of ours loads anything from elsewhere, runs anything inline, or stands in a frame.
+const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// The longest form: a few fields of a few letters.
+const FORM_BYTES_MAX: usize = 16 * 1024;
+
+/// A file whose name holds its hash never changes.
+const KEPT_FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// Why the pages do not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Another program has the port.
+    #[error("the address {0} is in use by another program: stop that one, or set another `listen`")]
+    InUse(SocketAddr),
+    /// The address cannot be had.
+    #[error("the address {address} cannot be used: {cause}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The pages stopped.
+    #[error("the pages stopped: {0}")]
+    Stopped(io::Error),
+}
+
+/// Every page of this device.
+pub fn router(page: Page) -> Router {
+    let screens = match page.0.config.role {
+        DeviceRole::Pos => screens::pos(),
+        DeviceRole::BackOffice => screens::back_office(),
+    };
+    screens
+        .merge(live::routes())
+        .route("/status", get(status_json))
+        .route("/status.txt", get(status_text))
+        .route("/panel.css", get(panel))
+        .route("/static/{name}", get(asset))
+        .route("/fonts/{name}", get(font))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "There is no such page. Go to /.\n") })
+        .layer(middleware::from_fn(own_forms_only))
+        .layer(middleware::from_fn(headers))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .with_state(page)
+}
+
+/// Takes the address before anything is promised to anybody.
+pub async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, ServeError> {
+    tokio::net::TcpListener::bind(address).await.map_err(|cause| match cause.kind() {
+        io::ErrorKind::AddrInUse => ServeError::InUse(address),
+        _ => ServeError::Bind { address, cause },
+    })
+}
+
+/// Answers until the program ends.
+pub async fn serve(listener: tokio::net::TcpListener, page: Page) -> Result<(), ServeError> {
+    axum::serve(listener, router(page)).await.map_err(ServeError::Stopped)
+}
+
+/// A form that another site posts is refused before it is read.
+async fn own_forms_only(request: Request, next: Next) -> Response {
+    if request.method() == Method::POST && is_foreign(request.headers()) {
+        return (StatusCode::FORBIDDEN, "This form comes from another site.\n").into_response();
+    }
+    next.run(request).await
+}
+
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or_default();
+    let origin = text(header::ORIGIN);
+    origin.is_some_and(|origin| origin.split_once("://").is_none_or(|origin| origin.1 != host))
+}
+
+async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+async fn asset(Path(name): Path<String>) -> Response {
+    let path = format!("/static/{name}");
+    match ASSETS.all.iter().find(|asset| asset.path == path) {
+        Some(asset) => {
+            let kept = [(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, KEPT_FOR_EVER)];
+            (kept, asset.text).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// How large a millimetre is on this panel, and the face when the device has it.
+async fn panel(State(page): State<Page>) -> Response {
+    let config = &page.0.config;
+    let mut sheet = format!(":root {{ --mm: {:.4}px; }}\n", config.px_per_mm());
+    if let Some(folder) = &config.fonts {
+        for (name, range) in FONTS.iter().filter(|font| folder.join(font.0).is_file()) {
+            sheet.push_str(&format!(
+                "@font-face {{ font-family: \"Atkinson Hyperlegible Next\"; src: url(/fonts/{name}) format(\"woff2\"); font-weight: 200 800; unicode-range: {range}; }}\n"
+            ));
+        }
+    }
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], sheet).into_response()
+}
+
+async fn font(State(page): State<Page>, Path(name): Path<String>) -> Response {
+    let known = FONTS.iter().find(|font| font.0 == name);
+    let (Some(folder), Some((name, _))) = (&page.0.config.fonts, known) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    match std::fs::read(folder.join(name)) {
+        Ok(bytes) => {
+            let kept =
+                [(header::CONTENT_TYPE, "font/woff2"), (header::CACHE_CONTROL, KEPT_FOR_EVER)];
+            (kept, bytes).into_response()
+        }
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn status_json(State(page): State<Page>) -> Response {
+    match serde_json::to_string(&status_of(&page)) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn status_text(State(page): State<Page>) -> Response {
+    status::text(&status_of(&page)).into_response()
+}
+
+fn status_of(page: &Page) -> Status {
+    let database = &page.0.database;
+    status::of(database.identity(), database.label(), database.key_class(), &database.status())
+}
