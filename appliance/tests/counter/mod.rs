@@ -1,0 +1,222 @@
+//! A checkout with its pages, and a person who uses them without scripts
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use appliance::baskets::{self, Baskets};
+use appliance::config::Config;
+use appliance::database::{Database, Setup};
+use appliance::page::{Page, Shared};
+use appliance::{clock, server};
+use selvedge_domain::receipts::{self, WholeReceipt};
+use selvedge_sync::admission::Admission;
+use selvedge_sync::device_keys::SoftwareKeys;
+use selvedge_transport::address::BrokerAddress;
+use tokio::runtime::Runtime;
+use ureq::Agent;
+
+#[path = "../headquarters/mod.rs"]
+pub mod headquarters;
+
+/// What can be changed about a checkout before it starts.
+pub struct Wishes {
+    pub parent: Option<&'static str>,
+    pub space_min_mib: u64,
+    pub wall_ms: fn() -> i64,
+}
+
+impl Default for Wishes {
+    fn default() -> Wishes {
+        Wishes { parent: None, space_min_mib: 1, wall_ms: clock::wall_ms }
+    }
+}
+
+/// A pos of store 1 with its master data, and its files.
+pub struct Store {
+    pub folder: tempfile::TempDir,
+    admission: Admission,
+}
+
+impl Store {
+    pub fn new() -> Store {
+        let folder = tempfile::tempdir().unwrap();
+        let admission = headquarters::admit_and_fill(folder.path());
+        Store { folder, admission }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn start(&self) -> Counter {
+        self.start_with(Wishes::default())
+    }
+
+    pub fn start_with(&self, wishes: Wishes) -> Counter {
+        Counter::start(&self.data(), &self.admission, wishes)
+    }
+
+    pub fn database(&self, runtime: &Runtime) -> Database {
+        let setup = Setup {
+            folder: &self.data(),
+            admission: &self.admission,
+            keys: Arc::new(SoftwareKeys::from_seed(headquarters::POS_SEED)),
+            parent: None,
+            children: None,
+            beat_ms: 10_000,
+        };
+        Database::start(setup, runtime.handle()).unwrap()
+    }
+}
+
+/// The running pages and one browser.
+pub struct Counter {
+    runtime: Option<Runtime>,
+    shared: Arc<Shared>,
+    address: String,
+    pub browser: Agent,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub place: String,
+    pub headers: BTreeMap<String, String>,
+    pub page: String,
+}
+
+impl Counter {
+    fn start(data: &Path, admission: &Admission, wishes: Wishes) -> Counter {
+        let runtime = Runtime::new().unwrap();
+        let written = format!(
+            "device = \"s0001-p01\"\nrole = \"pos\"\ndata = {data:?}\nadmission = \"unused\"\nspace_min_mib = {}\nlock_after_s = 86400\n",
+            wishes.space_min_mib
+        );
+        let config = Config::parse(Path::new("test.toml"), &written).unwrap();
+        let setup = Setup {
+            folder: data,
+            admission,
+            keys: Arc::new(SoftwareKeys::from_seed(headquarters::POS_SEED)),
+            parent: wishes.parent.map(|at| BrokerAddress::parse(at).unwrap()),
+            children: None,
+            beat_ms: 10_000,
+        };
+        let database = Database::start(setup, runtime.handle()).unwrap();
+        let baskets = Baskets::open(&data.join(baskets::FILE_NAME)).unwrap();
+        let shared = Arc::new(Shared::new(config, database, baskets, wishes.wall_ms).unwrap());
+        let listener = runtime.block_on(server::listen("127.0.0.1:0".parse().unwrap())).unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        runtime.spawn(server::serve(listener, Page(Arc::clone(&shared))));
+        Counter { runtime: Some(runtime), shared, address, browser: browser() }
+    }
+
+    /// A browser with a wiped profile.
+    pub fn wipe_browser(&mut self) {
+        self.browser = browser();
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        answer(self.browser.get(format!("{}{path}", self.address)).call().unwrap())
+    }
+
+    /// Posts fields as they are, and does not follow.
+    pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let sent = self.browser.post(format!("{}{path}", self.address)).send_form(fields.iter().copied());
+        answer(sent.unwrap())
+    }
+
+    pub fn post_from(&self, origin: &str, path: &str) -> Answer {
+        let request = self.browser.post(format!("{}{path}", self.address)).header("Origin", origin);
+        answer(request.send_form([("request", "12345678")]).unwrap())
+    }
+
+    /// Fills the form of a page that posts to `action`, and presses its button.
+    pub fn submit(&self, page: &str, action: &str, filled: &[(&str, &str)]) -> Answer {
+        let mut fields = hidden(page, action);
+        for (name, value) in filled {
+            fields.insert((*name).to_owned(), (*value).to_owned());
+        }
+        let fields: Vec<(&str, &str)> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(action, &fields)
+    }
+
+    /// Loads a page, fills its form, and says where that led.
+    pub fn fill(&self, path: &str, action: &str, filled: &[(&str, &str)]) -> Answer {
+        self.submit(&self.get(path).page, action, filled)
+    }
+
+    pub fn sign_on(&self, badge: &str, pin: &str) -> Answer {
+        self.fill("/signon", "/signon", &[("badge", badge), ("pin", pin)])
+    }
+
+    pub fn scan(&self, code: &str) -> Answer {
+        self.fill("/checkout", "/checkout/add", &[("code", code)])
+    }
+
+    /// Takes payment for what is in the basket.
+    pub fn pay(&self, kind: &str, amount: &str) -> Answer {
+        let begun = self.fill("/checkout", "/checkout/pay", &[]);
+        assert_eq!((begun.status, begun.place.as_str()), (303, "/checkout/pay"));
+        self.fill("/checkout/pay", "/checkout/pay/tender", &[("kind", kind), ("amount", amount)])
+    }
+
+    /// The receipts of this device, oldest first.
+    pub fn receipts(&self) -> Vec<WholeReceipt> {
+        let read = self.shared.database.read(|db| {
+            let newest = receipts::latest_own(db, 1_000).unwrap();
+            newest.iter().rev().map(|own| receipts::whole(db, own.id).unwrap().unwrap()).collect()
+        });
+        read.unwrap()
+    }
+
+    /// Asks the database of the device.
+    pub fn ask<T>(&self, question: impl FnOnce(&rusqlite::Connection) -> T) -> T {
+        self.shared.database.read(question).unwrap()
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.shared.database.stop();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(2));
+        }
+    }
+}
+
+fn browser() -> Agent {
+    let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
+    config.max_redirects_will_error(false).build().into()
+}
+
+fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
+    let headers: BTreeMap<String, String> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+        .collect();
+    Answer {
+        status: response.status().as_u16(),
+        place: headers.get("location").cloned().unwrap_or_default(),
+        headers,
+        page: response.body_mut().read_to_string().unwrap(),
+    }
+}
+
+/// The hidden fields of the first form that posts to `action`.
+pub fn hidden(page: &str, action: &str) -> BTreeMap<String, String> {
+    let start = page.find(&format!("action=\"{action}\"")).unwrap_or_else(|| panic!("no form {action} in {page}"));
+    let form = &page[start..];
+    let form = &form[..form.find("</form>").unwrap()];
+    let hidden = form.split("<input type=\"hidden\" ").skip(1);
+    hidden.map(|input| (attribute(input, "name"), attribute(input, "value"))).collect()
+}
+
+fn attribute(tag: &str, name: &str) -> String {
+    let value = tag.split_once(&format!("{name}=\"")).unwrap().1;
+    value.split('"').next().unwrap().to_owned()
+}
