@@ -279,7 +279,7 @@ impl Payment<'_> {
     /// A sale that cannot be written down is refused before money is taken.
     fn check_space(&self) -> Result<(), PayError> {
         let Ok(disk) = statvfs(self.database.folder()) else { return Ok(()) };
-        let free = u64::from(disk.blocks_available()) * u64::from(disk.fragment_size());
+        let free = disk.blocks_available() * disk.fragment_size();
         if free < self.space_min_bytes {
             return Err(PayError::NoSpace { free_mib: free >> 20 });
         }

@@ -124,7 +124,8 @@ impl Counter {
 
     /// Posts fields as they are, and does not follow.
     pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let sent = self.browser.post(format!("{}{path}", self.address)).send_form(fields.iter().copied());
+        let sent =
+            self.browser.post(format!("{}{path}", self.address)).send_form(fields.iter().copied());
         answer(sent.unwrap())
     }
 
@@ -209,7 +210,9 @@ fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
 
 /// The hidden fields of the first form that posts to `action`.
 pub fn hidden(page: &str, action: &str) -> BTreeMap<String, String> {
-    let start = page.find(&format!("action=\"{action}\"")).unwrap_or_else(|| panic!("no form {action} in {page}"));
+    let start = page
+        .find(&format!("action=\"{action}\""))
+        .unwrap_or_else(|| panic!("no form {action} in {page}"));
     let form = &page[start..];
     let form = &form[..form.find("</form>").unwrap()];
     let hidden = form.split("<input type=\"hidden\" ").skip(1);

@@ -7,8 +7,8 @@ use appliance::database;
 use selvedge_domain::catalogue::ShelfPrices;
 use selvedge_domain::gtin::Gtin;
 use selvedge_domain::master_data::{
-    NewPrice, NewProduct, NewStore, NewTaxRate, NewVariant, upsert_gtin, upsert_price, upsert_product,
-    upsert_store, upsert_tax_rate, upsert_variant,
+    NewPrice, NewProduct, NewStore, NewTaxRate, NewVariant, upsert_gtin, upsert_price,
+    upsert_product, upsert_store, upsert_tax_rate, upsert_variant,
 };
 use selvedge_domain::migrations;
 use selvedge_domain::moment::Moment;
@@ -71,8 +71,7 @@ pub fn admit_and_fill(folder: &Path) -> Admission {
     let own_admission = admission(&own, &hq_row);
     let mut hq = open_hq(folder, &admission(&hq_row, &own), hq_keys);
     fill(&mut hq);
-    let mut pos =
-        database::open(&folder.join("data"), &own_admission, Arc::new(pos_keys)).unwrap();
+    let mut pos = database::open(&folder.join("data"), &own_admission, Arc::new(pos_keys)).unwrap();
     exchange(&mut hq, &mut pos, &own.device);
     own_admission
 }
@@ -97,18 +96,26 @@ fn fill(hq: &mut Replica) {
     let chain = hq.write(Millis(1), |tx| -> Result<(), String> {
         let said = |error: selvedge_domain::master_data::MasterDataError| error.to_string();
         let (currency, shelf_prices) = (Currency::EUR, ShelfPrices::TaxIncluded);
-        upsert_store(tx, &NewStore { id: 1, name: "Lindqvist", currency, shelf_prices }).map_err(said)?;
+        upsert_store(tx, &NewStore { id: 1, name: "Lindqvist", currency, shelf_prices })
+            .map_err(said)?;
         let rate = NewTaxRate { store: 1, class: 1, valid_from: since, rate_ppm: 190_000 };
         upsert_tax_rate(tx, &rate).map_err(said)?;
         for ((sku, name, size, price, digits), place) in GOODS.into_iter().zip(1..) {
             upsert_product(tx, &NewProduct { id: sku, name, department: None }).map_err(said)?;
             let favourite = Some(place);
-            let variant =
-                NewVariant { sku, product: sku, size: Some(size), colour: None, tax_class: 1, favourite };
+            let variant = NewVariant {
+                sku,
+                product: sku,
+                size: Some(size),
+                colour: None,
+                tax_class: 1,
+                favourite,
+            };
             upsert_variant(tx, &variant).map_err(said)?;
             upsert_gtin(tx, Gtin::complete(digits).unwrap(), sku).map_err(said)?;
             let unit = Money(price);
-            upsert_price(tx, &NewPrice { sku, store: 0, currency, valid_from: since, unit }).map_err(said)?;
+            upsert_price(tx, &NewPrice { sku, store: 0, currency, valid_from: since, unit })
+                .map_err(said)?;
         }
         Ok(())
     });
@@ -159,7 +166,9 @@ fn turn(hub: &mut Hub, replica: &mut Replica, now: Now, inputs: Vec<Input>) -> V
 
 fn heard(said: Vec<Output>, from: &PeerId) -> Vec<Input> {
     let message = |output| match output {
-        Output::Send { kind, bytes, .. } => Some(Input::Message { from: from.clone(), kind, bytes }),
+        Output::Send { kind, bytes, .. } => {
+            Some(Input::Message { from: from.clone(), kind, bytes })
+        }
         Output::WakeAt(_) | Output::Event(_) => None,
     };
     said.into_iter().filter_map(message).collect()
