@@ -20,6 +20,9 @@ const HQ_LAG_MS: i64 = 30_000;
 /// How far the clock may stand behind the last receipt before the screen says so.
 const CLOCK_BACK_MS: i64 = 10 * 60 * 1_000;
 
+/// How many receipts the clock is compared with.
+const RECEIPTS_COMPARED: u32 = 16;
+
 /// What was seen of the line so far.
 #[derive(Debug)]
 pub struct Outage {
@@ -48,14 +51,11 @@ impl Outage {
         now: Moment,
         zone: Tz,
     ) -> rusqlite::Result<String> {
-        let newest = receipts::latest_own(db, 1)?;
-        if let Some(receipt) = newest.first()
-            && now.0 < receipt.at.0 - CLOCK_BACK_MS
-        {
-            let last = moment(receipt.at.0, 0, zone);
-            return Ok(format!(
-                "The clock is wrong: the last sale was on {last}. Have it set; selling goes on."
-            ));
+        let newest = receipts::latest_own(db, RECEIPTS_COMPARED)?;
+        let latest = newest.iter().map(|receipt| receipt.at.0).max();
+        if let Some(latest) = latest.filter(|latest| now.0 < latest - CLOCK_BACK_MS) {
+            let bears = moment(latest, 0, zone);
+            return Ok(format!("Check the clock: an earlier sale bears {bears}. Selling goes on."));
         }
         let (kept_here, not_at_hq) = standing::counts(acts, database.marks());
         let line = self.line(database, now.0, kept_here, not_at_hq);
