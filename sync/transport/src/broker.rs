@@ -7,13 +7,16 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::{process, thread};
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::{prctl, signal::Signal};
 use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
+use tokio::runtime::Builder;
+
+use crate::front::keep;
 
 /// Nothing larger is taken; lines publish at most 96 KiB.
 const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
@@ -94,12 +97,14 @@ impl BrokerError {
 /// Runs the broker until standard input ends, which is when the parent has died or closed it. Returns only to say why
 /// it does not run.
 pub fn serve(settings: &BrokerSettings) -> Result<(), BrokerError> {
-    check_port(settings.listen)?;
+    let door = bind(settings.listen)?;
     end_with_the_parent().map_err(BrokerError::Start)?;
     end_with_any_thread();
     let bytes = settings.memory_mib_max * 1024 * 1024;
     setrlimit(Resource::RLIMIT_AS, bytes, bytes).map_err(BrokerError::Limit)?;
-    match Broker::new(config(settings)).start() {
+    let inner = free_port().map_err(BrokerError::Start)?;
+    open_door(door, inner, settings.connections_max).map_err(BrokerError::Start)?;
+    match Broker::new(config(settings, inner)).start() {
         // A failed bind is only logged by rumqttd, and then its one server thread ends.
         Ok(()) => Err(BrokerError::Ended("it has no listener any more".to_owned())),
         Err(error) => Err(BrokerError::Ended(error.to_string())),
@@ -108,11 +113,15 @@ pub fn serve(settings: &BrokerSettings) -> Result<(), BrokerError> {
 
 /// Says whether the broker could listen here now.
 pub fn check_port(listen: SocketAddrV4) -> Result<(), BrokerError> {
+    bind(listen).map(drop)
+}
+
+fn bind(listen: SocketAddrV4) -> Result<TcpListener, BrokerError> {
     if !listen.ip().is_loopback() {
         return Err(BrokerError::NotLoopback(listen));
     }
     match TcpListener::bind(listen) {
-        Ok(_) => Ok(()),
+        Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             Err(BrokerError::PortInUse(listen))
         }
@@ -147,10 +156,29 @@ fn end_with_any_thread() {
     }));
 }
 
-fn config(settings: &BrokerSettings) -> Config {
+/// Where rumqttd itself listens, behind the door.
+fn free_port() -> io::Result<SocketAddrV4> {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+}
+
+fn open_door(door: TcpListener, inner: SocketAddrV4, connections_max: usize) -> io::Result<()> {
+    door.set_nonblocking(true)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let live = move || {
+        runtime.block_on(async {
+            let door =
+                tokio::net::TcpListener::from_std(door).expect("the door is a listening socket");
+            keep(door, inner, connections_max).await;
+        });
+    };
+    thread::Builder::new().name("door".to_owned()).spawn(live).map(|_| ())
+}
+
+fn config(settings: &BrokerSettings, inner: SocketAddrV4) -> Config {
     let server = ServerSettings {
         name: "lines".to_owned(),
-        listen: settings.listen.into(),
+        listen: inner.into(),
         tls: None,
         next_connection_delay_ms: 0,
         connections: ConnectionSettings {

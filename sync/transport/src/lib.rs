@@ -6,6 +6,8 @@ pub mod payload;
 
 pub mod probe;
 
+pub mod front;
+
 pub mod broker;
 
 pub mod broker_child;
