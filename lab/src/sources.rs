@@ -8,7 +8,7 @@ use std::path::Path;
 use std::{fs, io};
 
 /// Folders that tools fill and people do not write.
-const MADE_BY_TOOLS: [&str; 5] = ["target", "pictures", "demo", "fonts", "node_modules"];
+const MADE_BY_TOOLS: [&str; 3] = ["target", "demo", "fonts"];
 
 /// One file that a person wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
