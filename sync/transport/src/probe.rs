@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Outgoing, Packet, QoS, SubscribeReasonCode};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, SubscribeReasonCode};
 use tokio::time;
 
 use crate::address::BrokerAddress;
@@ -47,13 +47,14 @@ impl Probe {
 
     async fn round(&self) -> Result<(), ProbeMiss> {
         let topic = format!("sv1/probe/{}", self.name);
-        let nonce =
-            getrandom::u64().map_err(|error| ProbeMiss::Broken(error.to_string()))?.to_be_bytes();
-        let mut options =
-            MqttOptions::new(format!("probe-{}", self.name), &self.address.host, self.address.port);
+        let number = getrandom::u64().map_err(|error| ProbeMiss::Broken(error.to_string()))?;
+        let nonce = number.to_be_bytes();
+        // Not the id of the probe before, which rumqttd may still be clearing up. Not a new one each time either: it
+        // remembers every id that it has ever seen.
+        let client_id = format!("probe-{}-{}", self.name, number % 16);
+        let mut options = MqttOptions::new(client_id, &self.address.host, self.address.port);
         options.set_keep_alive(Duration::from_secs(5));
         let (client, mut events) = AsyncClient::new(options, 4);
-        let mut heard = false;
         loop {
             let event =
                 events.poll().await.map_err(|error| ProbeMiss::Broken(error.to_string()))?;
@@ -69,11 +70,10 @@ impl Probe {
                 Event::Incoming(Packet::SubAck(_)) => {
                     client.try_publish(&topic, QoS::AtMostOnce, false, nonce)
                 }
+                // No polite end: rumqttd would clear up twice, and the second time it would cut whoever has come since.
                 Event::Incoming(Packet::Publish(publish)) if publish.payload[..] == nonce => {
-                    heard = true;
-                    client.try_disconnect()
+                    return Ok(());
                 }
-                Event::Outgoing(Outgoing::Disconnect) if heard => return Ok(()),
                 _ => Ok(()),
             };
             asked.map_err(|error| ProbeMiss::Broken(error.to_string()))?;

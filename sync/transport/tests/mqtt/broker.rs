@@ -108,3 +108,23 @@ fn even_a_stopped_broker_ends_with_its_parent() {
     let broker = broker_of_a_killed_parent(|broker| signal(broker, Signal::SIGSTOP));
     eventually("the broker has ended", || has_ended(broker));
 }
+
+/// rumqttd forgets a line by its number, and gives the number on at once.
+#[tokio::test]
+async fn lines_that_come_and_go_cut_no_other() {
+    let broker = Embedded::start().await;
+    let mut askers = Vec::new();
+    for asker in 0..4 {
+        let (address, name) = (broker.0.address().clone(), format!("test-{asker}"));
+        let probe = Probe { address, name, answer_ms: 20_000 };
+        askers.push(tokio::spawn(async move {
+            for _ in 0..100 {
+                probe.ask().await.unwrap();
+            }
+        }));
+    }
+    for asker in askers {
+        asker.await.unwrap();
+    }
+    assert_eq!(broker.0.status().borrow().restarts, 0);
+}
