@@ -8,7 +8,7 @@ use std::path::Path;
 use std::{fs, io};
 
 /// Folders that tools fill and people do not write.
-const MADE_BY_TOOLS: [&str; 3] = ["target", "demo", "fonts"];
+const MADE_BY_TOOLS: [&str; 3] = ["target", "demo", "appliance/static/fonts"];
 
 /// One file that a person wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,13 +102,12 @@ fn walk(root: &Path, folder: &Path, endings: &[&str], found: &mut Vec<Source>) -
         let child = child?;
         let path = child.path();
         let name = child.file_name().to_string_lossy().into_owned();
+        let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
         if child.file_type()?.is_dir() {
-            if !name.starts_with('.') && !MADE_BY_TOOLS.contains(&name.as_str()) {
+            if !name.starts_with('.') && !MADE_BY_TOOLS.contains(&below.as_str()) {
                 walk(root, &path, endings, found)?;
             }
         } else if endings.iter().any(|ending| name.ends_with(ending)) {
-            let below =
-                path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
             found.push(Source { path: below, text: fs::read_to_string(&path)? });
         }
     }
