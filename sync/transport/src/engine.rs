@@ -105,7 +105,8 @@ impl Engine {
         let live = move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| run(work, &waiting)));
             ended_in.send_replace(Some(match outcome {
-                Ok(()) => "the engine was stopped: start the program again".to_owned(),
+                Ok(Ok(())) => "the engine was stopped: start the program again".to_owned(),
+                Ok(Err(reason)) => format!("start the program again: {reason}"),
                 Err(fault) => {
                     format!(
                         "the engine failed, start the program again: {}",

@@ -83,12 +83,17 @@ pub struct Work {
     pub beat_ms: i64,
 }
 
-/// Runs until it is told to stop, or nobody is left who could tell.
-pub fn run(work: Work, messages: &Receiver<Message>) {
+/// Runs until it is told to stop, or nobody is left who could tell. The error says why the database
+/// must be opened again: after a failed commit only a fresh start knows what is on disk.
+pub fn run(work: Work, messages: &Receiver<Message>) -> Result<(), String> {
     let mut state = State::new(work);
     while state.gather(messages) {
         state.round();
+        if let Some(reason) = state.work.replica.halted() {
+            return Err(reason.to_owned());
+        }
     }
+    Ok(())
 }
 
 struct State {
