@@ -48,7 +48,10 @@ fn sqlite<T>(found: rusqlite::Result<T>) -> Result<T, String> {
     found.map_err(|cause| format!("the database does not answer: {cause}"))
 }
 
-fn heads(db: &Connection) -> Result<Vec<(Stream, Origin, u64, [u8; 32])>, String> {
+/// A kept head: stream, origin, seq and chain value.
+type KeptHead = (Stream, Origin, u64, [u8; 32]);
+
+fn heads(db: &Connection) -> Result<Vec<KeptHead>, String> {
     let select = db
         .prepare_cached("SELECT stream, origin, seq, chain FROM sync_head ORDER BY stream, origin");
     let mut select = sqlite(select)?;
