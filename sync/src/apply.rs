@@ -78,8 +78,14 @@ impl From<EntryError> for NotApplied {
     }
 }
 
-/// Keys of rows that parked entries wanted to write: table number and key.
-pub type ParkedKeys = HashSet<(u32, Vec<Value>)>;
+/// Keys of rows that parked entries wanted to write: their origin, table number and key.
+///
+/// Only entries of the same origin wait behind a parked one: there is no order between origins, and
+/// whoever may not write a row must not hold up those who may.
+pub type ParkedKeys = HashSet<ParkedKey>;
+
+/// One of them.
+pub type ParkedKey = (Origin, u32, Vec<Value>);
 
 /// What applying works with.
 pub struct Scope<'a> {
@@ -89,6 +95,13 @@ pub struct Scope<'a> {
     pub tables: &'a Tables,
     /// What to leave alone.
     pub parked: &'a ParkedKeys,
+}
+
+/// Whose entry is applied, and in which stream.
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    origin: Origin,
+    stream: Stream,
 }
 
 /// Applies one entry. Says how many rows, and whether the allow-list has changed.
@@ -107,13 +120,26 @@ pub fn apply(
         };
         may_write(writer, table, stream, run.op)?;
         allow_changed |= run.table == tables::ALLOW_LIST;
-        rows += apply_run(scope, table, run, stream, &mut reader, &mut values)?;
+        let source = Source { origin: writer.origin, stream };
+        rows += apply_run(scope, table, run, source, &mut reader, &mut values)?;
     }
     Ok((rows, allow_changed))
 }
 
 fn park(reason: Reason, table: u32, detail: impl Into<String>) -> NotApplied {
     NotApplied::Park(Parked { reason, table, detail: detail.into() })
+}
+
+/// Whether this writer may write anything at all in this stream.
+///
+/// What is parked is also passed on, and other stores could not verify it: they do not hear of the
+/// devices of this one. So entries in a foreign stream are not taken in the first place.
+pub fn may_speak(tables: &Tables, writer: &Row, stream: Stream) -> bool {
+    let in_chain =
+        |table: &Table| table.stream == StreamRule::Chain && table.writers.allow(writer.role);
+    writer.role == Role::Hq
+        || Stream::store(writer.store) == Some(stream)
+        || stream == Stream::CHAIN && tables.all().iter().any(in_chain)
 }
 
 /// Whether this writer may do this to this table in this stream.
@@ -139,7 +165,7 @@ fn apply_run<'a>(
     scope: &Scope<'_>,
     table: &Table,
     run: Run,
-    stream: Stream,
+    source: Source,
     reader: &mut Reader<'a>,
     values: &mut Vec<Borrowed<'a>>,
 ) -> Result<usize, NotApplied> {
@@ -151,7 +177,7 @@ fn apply_run<'a>(
     };
     let mut rows = 0;
     while let Some(mask) = reader.next_row(&table.layout, values)? {
-        check_row(scope, table, run.op, mask, stream, values)?;
+        check_row(scope, table, run.op, mask, source, values)?;
         let done = match &mut statement {
             Some(statement) => execute(statement, values),
             None => update(scope.db, table, mask, values),
@@ -209,19 +235,23 @@ fn check_row(
     table: &Table,
     op: Op,
     mask: u64,
-    stream: Stream,
+    source: Source,
     values: &[Borrowed<'_>],
 ) -> Result<(), NotApplied> {
-    if let StreamRule::By(column) = table.stream
-        && let Some(named) = column_of(table, op, mask, column, values)
-        && named != Borrowed::Int(stream.number().into())
-    {
-        let what = format!("{}: a row for another stream than {stream}", table.name);
-        return Err(park(Reason::NotAllowed, table.id, what));
+    if let StreamRule::By(column) = table.stream {
+        let stream = source.stream;
+        let own = Borrowed::Int(stream.number().into());
+        let named = column_of(table, op, mask, column, values);
+        if named.is_some_and(|named| named != own)
+            || !held_in(scope, table, op, column, own, values)?
+        {
+            let what = format!("{}: a row for another stream than {stream}", table.name);
+            return Err(park(Reason::NotAllowed, table.id, what));
+        }
     }
     if !scope.parked.is_empty() {
         let key = key_of(table, op, values);
-        if scope.parked.contains(&(table.id, key)) {
+        if scope.parked.contains(&(source.origin, table.id, key)) {
             return Err(park(
                 Reason::Behind,
                 table.id,
@@ -230,6 +260,27 @@ fn check_row(
         }
     }
     Ok(())
+}
+
+/// Whether a row that is to be changed or removed belongs to the stream now. One that is not here does.
+fn held_in(
+    scope: &Scope<'_>,
+    table: &Table,
+    op: Op,
+    column: usize,
+    own: Borrowed<'_>,
+    values: &[Borrowed<'_>],
+) -> Result<bool, NotApplied> {
+    if op == Op::Insert && table.rule.only_adds() {
+        return Ok(true);
+    }
+    let mut select = scope.db.prepare_cached(&table.select)?;
+    for (value, at) in key_of(table, op, values).iter().zip(1..) {
+        select.raw_bind_parameter(at, value.borrow())?;
+    }
+    let mut rows = select.raw_query();
+    let Some(row) = rows.next()? else { return Ok(true) };
+    Ok(Value::read(row.get_ref(column)?).as_ref().map(Value::borrow) == Some(own))
 }
 
 fn column_of<'a>(
@@ -277,14 +328,14 @@ fn same_row(scope: &Scope<'_>, table: &Table, values: &[Borrowed<'_>]) -> Result
 }
 
 /// Keys that an entry wanted to write, as far as it can be read.
-pub fn wanted_keys(tables: &Tables, origin: Origin, bytes: &[u8]) -> Vec<(u32, Vec<Value>)> {
+pub fn wanted_keys(tables: &Tables, origin: Origin, bytes: &[u8]) -> Vec<ParkedKey> {
     let mut keys = Vec::new();
     let Ok(mut reader) = Reader::open(bytes, origin) else { return keys };
     let mut values = Vec::new();
     while let Ok(Some(run)) = reader.next_run() {
         let Some(table) = tables.numbered(run.table) else { continue };
         while let Ok(Some(_)) = reader.next_row(&table.layout, &mut values) {
-            keys.push((table.id, key_of(table, run.op, &values)));
+            keys.push((origin, table.id, key_of(table, run.op, &values)));
         }
     }
     keys

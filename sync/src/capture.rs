@@ -7,6 +7,7 @@
 use crate::{
     entry::{Op, RowChange},
     preupdate::{Action, Touch},
+    rule::StreamRule,
     tables::{Table, Tables},
     value::Value,
 };
@@ -39,6 +40,9 @@ pub enum CaptureError {
     /// The key of a row was changed.
     #[error("the key of a row of {0} was changed: add a new row instead")]
     KeyChanged(String),
+    /// A row was moved to another stream: those who had it would keep it for ever.
+    #[error("a row of {0} was moved to another store: remove it there and add it here")]
+    StreamChanged(String),
     /// A fact was changed or removed.
     #[error("a row of {0} was changed or removed, but it holds facts: add another fact instead")]
     FactChanged(String),
@@ -223,7 +227,16 @@ fn compare(
     touched: Touched,
     now: Option<Vec<Value>>,
 ) -> Result<Option<RowChange>, CaptureError> {
-    let change = |op, mask, values| RowChange { table: table.id, op, mask, values };
+    let named = match (table.stream, &touched.before, &now) {
+        (StreamRule::By(column), Some(before), Some(now)) if before[column] != now[column] => {
+            return Err(CaptureError::StreamChanged(table.name.clone()));
+        }
+        (StreamRule::By(column), Some(row), _) | (StreamRule::By(column), _, Some(row)) => {
+            Some(row[column].clone())
+        }
+        _ => None,
+    };
+    let change = |op, mask, values| RowChange { table: table.id, op, mask, values, named };
     let changed = match (touched.before, now) {
         (None, None) => return Ok(None),
         (None, Some(values)) => return Ok(Some(change(Op::Insert, 0, values))),

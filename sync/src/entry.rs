@@ -60,6 +60,9 @@ pub struct RowChange {
     pub mask: u64,
     /// Insert: all columns. Update: key, then changed columns. Delete: key.
     pub values: Vec<Value>,
+    /// What the column that names the row's stream holds, where the table has one. Not carried:
+    /// an update or a delete need not touch that column.
+    pub named: Option<Value>,
 }
 
 /// What all rows of an entry share.

@@ -302,6 +302,14 @@ pub enum FrameError {
         /// The first of them.
         first: u64,
     },
+    /// Its writer has no business in this stream.
+    #[error("origin {origin} may write nothing in {stream}: its entries there are not taken")]
+    ForeignStream {
+        /// Who wrote the entries.
+        origin: Origin,
+        /// For whom they are said to be.
+        stream: Stream,
+    },
     /// The seal is not by the key of the origin, or not over these entries.
     #[error(
         "the seal of origin {origin} in {stream} at entry {seq} does not hold: the entries were changed, or another key made it"

@@ -92,7 +92,7 @@ pub struct Slice {
 #[derive(Default)]
 struct Draft {
     heads: BTreeMap<(Stream, Origin), LogHead>,
-    parked: Vec<(u32, Vec<crate::value::Value>)>,
+    parked: Vec<apply::ParkedKey>,
     newest: Stamp,
     allow_changed: bool,
     rows: usize,
@@ -244,6 +244,10 @@ impl Inner<'_> {
             }
             if frame.first() > head.seq + 1 {
                 return Ok(Outcome::Gap { have: head.seq });
+            }
+            if !apply::may_speak(self.tables, writer, frame.stream()) {
+                let (origin, stream) = (frame.origin(), frame.stream());
+                return Ok(Outcome::Refused(FrameError::ForeignStream { origin, stream }));
             }
             let chains = match self.verify(frame, writer, &head)? {
                 Ok(chains) => chains,

@@ -435,8 +435,9 @@ fn one_stream<E>(
         let stream = match table.stream {
             StreamRule::Chain => Some(Stream::CHAIN),
             StreamRule::Store => own,
-            StreamRule::By(column) => named_stream(&table.layout, row, column)
-                .filter(|named| identity.role == Role::Hq || Some(*named) == own),
+            StreamRule::By(_) => {
+                named_stream(row).filter(|named| identity.role == Role::Hq || Some(*named) == own)
+            }
         };
         let stream = stream.ok_or_else(|| WriteError::NoStream(table.name.clone()))?;
         match found {
@@ -447,15 +448,10 @@ fn one_stream<E>(
     Ok(found.expect("there is at least one row"))
 }
 
-/// The stream that a column names, when it is the key or was written.
-fn named_stream(layout: &entry::Layout, row: &RowChange, column: usize) -> Option<Stream> {
-    let place = if row.op == entry::Op::Insert {
-        column
-    } else {
-        layout.key.iter().position(|key| *key == column)?
-    };
-    match row.values.get(place) {
-        Some(Value::Int(number)) => u32::try_from(*number).ok().and_then(Stream::from_number),
+/// The stream that a row names.
+fn named_stream(row: &RowChange) -> Option<Stream> {
+    match row.named {
+        Some(Value::Int(number)) => u32::try_from(number).ok().and_then(Stream::from_number),
         _ => None,
     }
 }

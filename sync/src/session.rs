@@ -33,6 +33,8 @@ pub const ACK_EVERY_MS: i64 = 200;
 pub const ACK_BYTES: u64 = 128 * 1024;
 /// First wait for an acknowledgement before sending again; doubles up to the longest.
 pub const RESEND_MS: i64 = 10_000;
+/// So many beats without a word are a silence, after which nothing is taken for granted.
+pub const SILENCE_BEATS: i64 = 2;
 /// Longest wait before sending again.
 pub const RESEND_MS_MAX: i64 = 300_000;
 /// A need is repeated at most this often, and after this long while the other side is unknown.
@@ -144,8 +146,12 @@ impl Session {
         self.known
     }
 
-    /// Something authentic came from the other side.
+    /// Something authentic came from the other side. After a silence this side says what it has:
+    /// what was sent meanwhile is lost, and the sender may have learnt to wait long.
     pub fn hear(&mut self, now: Millis) {
+        if self.heard.is_some_and(|heard| now.0 - heard > SILENCE_BEATS * self.beat_ms) {
+            self.want_need(now);
+        }
         self.heard = Some(now.0);
     }
 

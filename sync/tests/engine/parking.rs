@@ -52,7 +52,7 @@ impl Writer {
         let layout = Layout { kinds, key: vec![0, 1] };
         let header = Header { epoch: 1, stamp: Stamp(5), base: 1 };
         let values = values.iter().map(|value| Value::Int(*value)).collect();
-        let change = RowChange { table, op, mask: 0, values };
+        let change = RowChange { table, op, mask: 0, values, named: None };
         let bytes = entry::encode(self.row.origin, header, &[change], |_| &layout).unwrap();
         self.head = self.head.then(self.row.origin, self.stream, &bytes, Stamp(5));
         self.entries.push(bytes);
@@ -158,8 +158,9 @@ fn a_store_does_not_write_into_the_stream_of_another() {
     let mut place = office();
     let mut chain = Writer::new(row("s0001-p01", 3, 1, Role::Pos), Stream::CHAIN);
     let frame = chain.wrote(2, Op::Insert, &[1, 1, 5, 1]).frame();
-    assert!(matches!(receive(&mut place, frame), Outcome::Applied { parked: 1, .. }));
-    assert_eq!(parked(&place), ["1 NotAllowed"]);
+    assert!(matches!(receive(&mut place, frame), Outcome::Refused(_)));
+    assert!(parked(&place).is_empty());
+    assert_eq!(place.replica.head(Stream::CHAIN, chain.row.origin).seq, 0);
 }
 
 #[test]
