@@ -276,7 +276,7 @@ mod tests {
         while let Some(run) = reader.next_run()? {
             while let Some(mask) = reader.next_row(&layout(), &mut values)? {
                 let values = values.iter().map(|value| value.to_value()).collect();
-                rows.push(RowChange { table: run.table, op: run.op, mask, values });
+                rows.push(RowChange { table: run.table, op: run.op, mask, values, named: None });
             }
         }
         Ok(rows)
@@ -300,14 +300,21 @@ mod tests {
             Value::Null,
         ];
         let rows = [
-            RowChange { table: 3, op: Op::Insert, mask: 0, values: insert },
+            RowChange { table: 3, op: Op::Insert, mask: 0, values: insert, named: None },
             RowChange {
                 table: 3,
                 op: Op::Update,
                 mask: 0b1_1000,
                 values: vec![Value::Int(foreign), Value::Text("é".into()), Value::Bytes(vec![1])],
+                named: None,
             },
-            RowChange { table: 3, op: Op::Delete, mask: 0, values: vec![Value::Int(id - 1)] },
+            RowChange {
+                table: 3,
+                op: Op::Delete,
+                mask: 0,
+                values: vec![Value::Int(id - 1)],
+                named: None,
+            },
         ];
         let bytes = write(&rows);
         expect!["8501011b018bcfe56800000018648383030083000520830301843b0000090000000004181862c3a94101830302813b0000070000000063"]
@@ -361,7 +368,7 @@ mod tests {
                 let values = vec![
                     Value::Int(id), Value::Int(number), Value::Int(number), Value::Text(text), Value::Bytes(vec![0; 3]),
                 ];
-                RowChange { table: writer, op: Op::Insert, mask: 0, values }
+                RowChange { table: writer, op: Op::Insert, mask: 0, values, named: None }
             }).collect();
             prop_assert_eq!(read(&write(&rows)).unwrap(), rows);
         }
