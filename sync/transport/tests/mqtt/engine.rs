@@ -130,11 +130,13 @@ async fn rows_arrive_and_are_acknowledged(broker: &dyn TestBroker) {
     assert!(sent >= received && received > 0, "{sent} {received}");
 }
 
+// Proves TS-29, IM-05: what one device commits, HQ has, and says so.
 #[tokio::test]
 async fn rows_arrive_over_the_embedded_broker() {
     rows_arrive_and_are_acknowledged(&Embedded::start().await).await;
 }
 
+// Proves TS-29, IM-05: the same over a broker that others made.
 #[tokio::test]
 async fn rows_arrive_over_mosquitto() {
     if let Some(broker) = Mosquitto::start() {
@@ -161,11 +163,13 @@ async fn nothing_is_lost_when_the_broker_dies(broker: &mut dyn TestBroker) {
     assert_eq!(pos.number(rates), hq.number(rates));
 }
 
+// Proves TS-28, IM-07: a broker that dies takes nothing with it, and doubles nothing.
 #[tokio::test]
 async fn nothing_is_lost_over_the_embedded_broker() {
     nothing_is_lost_when_the_broker_dies(&mut Embedded::start().await).await;
 }
 
+// Proves TS-28, IM-07: the same over a broker that others made.
 #[tokio::test]
 async fn nothing_is_lost_over_mosquitto() {
     if let Some(mut broker) = Mosquitto::start() {
@@ -189,6 +193,7 @@ async fn a_restarted_parent_is_found_again() {
     }
 }
 
+// Proves TS-28, IM-01: no broker, no parent, and a write is durable all the same.
 #[tokio::test]
 async fn a_device_writes_without_any_broker() {
     let pos = Place::pos(BrokerAddress::from(free_address()));
