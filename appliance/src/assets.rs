@@ -1,4 +1,4 @@
-//! Style sheet, script and icon, embedded under a name that holds their hash
+//! Style sheet, script and icon, named by their hash
 //!
 //! A name with its hash may be kept by the browser for a year: other bytes
 //! have another name. Fonts are no part of the program; they are served from

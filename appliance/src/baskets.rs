@@ -300,120 +300,6 @@ fn tenders(db: &Connection, basket: i64) -> rusqlite::Result<Vec<Taken>> {
     .collect()
 }
 
-/// The open basket's number; a new basket when there is none.
-pub fn open_or_new(tx: &Transaction, now: i64) -> rusqlite::Result<i64> {
-    if let Some(basket) = current(tx)? {
-        return Ok(basket.id);
-    }
-    tx.prepare_cached("INSERT INTO basket (state, opened_at) VALUES ('open', ?1)")?
-        .execute([now])?;
-    Ok(tx.last_insert_rowid())
-}
-
-/// Adds a line and says its number.
-pub fn add_line(
-    tx: &Transaction,
-    basket: i64,
-    sku: i64,
-    gtin: Option<&str>,
-    quantity: i64,
-) -> rusqlite::Result<i64> {
-    tx.prepare_cached(
-        "INSERT INTO basket_line (basket, no, sku, gtin, quantity, touched)
-         SELECT ?1, coalesce(max(no), 0) + 1, ?2, ?3, ?4, coalesce(max(touched), 0) + 1
-         FROM basket_line WHERE basket = ?1 RETURNING no",
-    )?
-    .query_row((basket, sku, gtin, quantity), |row| row.get(0))
-}
-
-/// Sets a line's quantity; with `Touch::Scan` it also becomes the last scanned.
-pub fn set_quantity(
-    tx: &Transaction,
-    basket: i64,
-    no: i64,
-    quantity: i64,
-    touch: Touch,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE basket_line SET quantity = ?3 WHERE basket = ?1 AND no = ?2")?
-        .execute((basket, no, quantity))?;
-    if touch == Touch::Scan {
-        tx.prepare_cached(
-            "UPDATE basket_line SET touched = (SELECT max(touched) + 1 FROM basket_line WHERE basket = ?1)
-             WHERE basket = ?1 AND no = ?2",
-        )?
-        .execute((basket, no))?;
-    }
-    Ok(())
-}
-
-/// What moved a quantity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Touch {
-    /// The scanner.
-    Scan,
-    /// The stepper.
-    Step,
-}
-
-/// Takes a line off; its row stays.
-pub fn take_off(tx: &Transaction, basket: i64, no: i64) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE basket_line SET state = 'void' WHERE basket = ?1 AND no = ?2")?
-        .execute((basket, no))
-        .map(drop)
-}
-
-/// Sets what is taken off a line, in hundredths of a percent.
-pub fn set_discount(tx: &Transaction, basket: i64, no: i64, points: i64) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE basket_line SET discount_points = ?3 WHERE basket = ?1 AND no = ?2")?
-        .execute((basket, no, points))
-        .map(drop)
-}
-
-/// Gives a line a price of its own, or the catalogue's again.
-pub fn set_open_price(
-    tx: &Transaction,
-    basket: i64,
-    no: i64,
-    price_minor: Option<i64>,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE basket_line SET open_price_minor = ?3 WHERE basket = ?1 AND no = ?2")?
-        .execute((basket, no, price_minor))
-        .map(drop)
-}
-
-/// Takes a tender for the basket.
-pub fn add_tender(
-    tx: &Transaction,
-    basket: i64,
-    kind: i64,
-    amount_minor: i64,
-    request: &str,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "INSERT INTO basket_tender (basket, no, kind, amount_minor, request)
-         SELECT ?1, coalesce(max(no), 0) + 1, ?2, ?3, ?4 FROM basket_tender WHERE basket = ?1",
-    )?
-    .execute((basket, kind, amount_minor, request))
-    .map(drop)
-}
-
-/// Gives a tender back.
-pub fn remove_tender(tx: &Transaction, basket: i64, no: i64) -> rusqlite::Result<()> {
-    tx.prepare_cached("DELETE FROM basket_tender WHERE basket = ?1 AND no = ?2")?
-        .execute((basket, no))
-        .map(drop)
-}
-
-/// Marks the basket as being paid, before its receipt is written.
-pub fn begin_paying(tx: &Transaction, paying: &Paying) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "UPDATE basket SET state = 'paying', receipt_no = ?2, paying_at = ?3, cashier = ?4,
-         paying_request = ?5 WHERE id = ?1 AND state = 'open'",
-    )?
-    .execute((paying.basket, paying.receipt_no, paying.at, paying.cashier, &paying.request))
-    .map(drop)
-}
-
 /// Old baskets are receipts by now; the newest finished one stays for the screen.
 fn forget_old(tx: &Transaction, newest: i64) -> rusqlite::Result<()> {
     for sql in [
@@ -429,6 +315,7 @@ fn forget_old(tx: &Transaction, newest: i64) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::basket_rows::{add_line, add_tender, begin_paying, open_or_new};
 
     fn baskets(folder: &tempfile::TempDir) -> Baskets {
         Baskets::open(&folder.path().join(FILE_NAME)).unwrap()

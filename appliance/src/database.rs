@@ -27,6 +27,12 @@ use tokio::sync::watch;
 
 use crate::standing::{ACTS_READ, Marks};
 
+/// A connection that only reads.
+pub type Reader = Connection;
+
+/// Why a reader gave no answer.
+pub type ReadError = rusqlite::Error;
+
 /// Name of the replica's file in the data folder.
 pub const FILE_NAME: &str = "selvedge.sqlite";
 

@@ -10,6 +10,7 @@ pub mod standing;
 pub mod status;
 
 pub mod baskets;
+pub mod basket_rows;
 pub mod database;
 pub mod outage;
 

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::database::Reader;
 use crate::page::{self, Frame, Page, PageError, Present, Shared};
 use crate::screens::checkout;
 use crate::screens::store;
@@ -128,7 +129,7 @@ async fn drawn(page: &Page, who: Option<SignedOn>, screen: String) -> Result<Par
 
 fn parts(
     shared: &Shared,
-    db: &rusqlite::Connection,
+    db: &Reader,
     who: Option<&SignedOn>,
     screen: &str,
 ) -> Result<Parts, PageError> {

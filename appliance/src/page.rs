@@ -12,7 +12,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use rusqlite::Connection;
 use selvedge_domain::catalogue::{self, Store};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::staff::{self, Employee, Rights};
@@ -23,7 +22,7 @@ use crate::assets::{ASSETS, Assets};
 use crate::baskets::Baskets;
 use crate::clock;
 use crate::config::Config;
-use crate::database::Database;
+use crate::database::{Database, ReadError, Reader};
 use crate::outage::Outage;
 use crate::payment::{self, PayError};
 use crate::signon::{SignOns, SignedOn, random_word};
@@ -85,8 +84,8 @@ pub enum PageError {
     Template(#[from] askama::Error),
 }
 
-impl From<rusqlite::Error> for PageError {
-    fn from(error: rusqlite::Error) -> PageError {
+impl From<ReadError> for PageError {
+    fn from(error: ReadError) -> PageError {
         PageError::Database(error.to_string())
     }
 }
@@ -184,7 +183,7 @@ impl Shared {
     }
 
     /// The store's master data; `None` until it has arrived.
-    pub fn store_data(&self, db: &Connection) -> rusqlite::Result<Option<Store>> {
+    pub fn store_data(&self, db: &Reader) -> Result<Option<Store>, ReadError> {
         catalogue::store(db, self.store())
     }
 
@@ -202,7 +201,7 @@ impl Shared {
     }
 
     /// The person who is signed on, with the rights of this moment.
-    pub fn cashier(&self, db: &Connection, who: &SignedOn) -> Result<Employee, PageError> {
+    pub fn cashier(&self, db: &Reader, who: &SignedOn) -> Result<Employee, PageError> {
         let person = staff::employee(db, self.store(), who.employee)?;
         person.filter(|person| person.rights.has(Rights::SELL)).ok_or(PageError::SignOn)
     }
@@ -210,7 +209,7 @@ impl Shared {
     /// The frame around a screen.
     pub fn frame(
         &self,
-        db: &Connection,
+        db: &Reader,
         screen: &'static str,
         who: Option<&SignedOn>,
     ) -> Result<Frame, PageError> {
@@ -247,7 +246,7 @@ impl Page {
     /// Runs work that may wait for a disk, and answers with what it draws.
     pub async fn run(
         &self,
-        work: impl FnOnce(&Shared, &Connection) -> Result<Response, PageError> + Send + 'static,
+        work: impl FnOnce(&Shared, &Reader) -> Result<Response, PageError> + Send + 'static,
     ) -> Response {
         let shared = Arc::clone(&self.0);
         let done = tokio::task::spawn_blocking(move || {
@@ -265,7 +264,7 @@ impl Shared {
     /// A page of one sentence for the person who is signed on.
     pub fn sentence_page(
         &self,
-        db: &Connection,
+        db: &Reader,
         who: &SignedOn,
         said: String,
     ) -> Result<Refused, PageError> {

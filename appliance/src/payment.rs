@@ -17,6 +17,7 @@ use selvedge_sync::outcome::WriteError;
 use selvedge_transport::engine::EngineError;
 
 use crate::amounts;
+use crate::basket_rows;
 use crate::baskets::{self, Basket, Baskets, Done, Paying, Stage};
 use crate::database::Database;
 use crate::ringing::{Ringing, shortened, to_price};
@@ -142,7 +143,7 @@ impl Payment<'_> {
             if basket.tenders.len() >= TENDERS_MAX {
                 return Err(PayError::TooMany);
             }
-            baskets::add_tender(tx, basket.id, kind.number(), amount.0, self.request)?;
+            basket_rows::add_tender(tx, basket.id, kind.number(), amount.0, self.request)?;
             if amount < due.left {
                 return Ok(Some(PAY.to_owned()));
             }
@@ -169,7 +170,7 @@ impl Payment<'_> {
             if !basket.tenders.iter().any(|tender| tender.no == no) {
                 return Err(PayError::NoTender);
             }
-            baskets::remove_tender(tx, basket.id, no)?;
+            basket_rows::remove_tender(tx, basket.id, no)?;
             Ok(Some(PAY.to_owned()))
         })
     }
@@ -198,7 +199,7 @@ impl Payment<'_> {
             cashier: self.ringing.cashier.id,
             request: self.request.to_owned(),
         };
-        baskets::begin_paying(tx, &paying)?;
+        basket_rows::begin_paying(tx, &paying)?;
         Ok(None)
     }
 

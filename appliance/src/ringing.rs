@@ -13,7 +13,8 @@ use selvedge_domain::staff::{Employee, Rights};
 use selvedge_domain::stock::QUANTITY_MAX;
 
 use crate::amounts;
-use crate::baskets::{self, Basket, Line, Stage, Touch};
+use crate::basket_rows::{self, Touch};
+use crate::baskets::{self, Basket, Line, Stage};
 
 /// Where the basket is shown.
 pub const CHECKOUT: &str = "/checkout";
@@ -76,7 +77,7 @@ impl Ringing<'_> {
         if tag.price.is_none() && !self.cashier.rights.has(Rights::OPEN_PRICE) {
             return Err(RingError::NoPrice(tag.label()));
         }
-        let basket = baskets::open_or_new(tx, self.at.0)?;
+        let basket = basket_rows::open_or_new(tx, self.at.0)?;
         let (lines, _) = changeable(tx)?;
         let code = code.trim();
         let gtin = (code.len() > 7).then_some(code);
@@ -86,10 +87,10 @@ impl Ringing<'_> {
         let no = match same {
             Some(line) => {
                 let sum = whole_quantity(&(line.quantity + quantity).to_string())?;
-                baskets::set_quantity(tx, basket, line.no, sum, Touch::Scan)?;
+                basket_rows::set_quantity(tx, basket, line.no, sum, Touch::Scan)?;
                 line.no
             }
-            None => baskets::add_line(tx, basket, tag.sku, gtin, quantity)?,
+            None => basket_rows::add_line(tx, basket, tag.sku, gtin, quantity)?,
         };
         Ok(if tag.price.is_none() { chosen(no) } else { CHECKOUT.to_owned() })
     }
@@ -103,14 +104,14 @@ impl Ringing<'_> {
     ) -> Result<String, RingError> {
         let quantity = whole_quantity(quantity)?;
         let (basket, line) = one(tx, line)?;
-        baskets::set_quantity(tx, basket, line.no, quantity, Touch::Step)?;
+        basket_rows::set_quantity(tx, basket, line.no, quantity, Touch::Step)?;
         Ok(chosen(line.no))
     }
 
     /// Takes a line off.
     pub fn take_off(&self, tx: &Transaction, line: &str) -> Result<String, RingError> {
         let (basket, line) = one(tx, line)?;
-        baskets::take_off(tx, basket, line.no)?;
+        basket_rows::take_off(tx, basket, line.no)?;
         Ok(CHECKOUT.to_owned())
     }
 
@@ -125,7 +126,7 @@ impl Ringing<'_> {
         let points = amounts::typed_percent(percent)
             .ok_or_else(|| RingError::Percent(shortened(percent)))?;
         let (basket, line) = one(tx, line)?;
-        baskets::set_discount(tx, basket, line.no, points)?;
+        basket_rows::set_discount(tx, basket, line.no, points)?;
         Ok(chosen(line.no))
     }
 
@@ -146,7 +147,7 @@ impl Ringing<'_> {
             },
         };
         let (basket, line) = one(tx, line)?;
-        baskets::set_open_price(tx, basket, line.no, price)?;
+        basket_rows::set_open_price(tx, basket, line.no, price)?;
         Ok(chosen(line.no))
     }
 

@@ -1,4 +1,4 @@
-//! Puts the screens behind one address, with the headers that all answers bear
+//! One address for all screens, one set of headers
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! How safe the sales of this device are, in stitches and in one sentence
+//! How safe the sales are, in stitches and a sentence
 //!
 //! Everything here follows from marks that others sent after their COMMIT. The
 //! screen never guesses.

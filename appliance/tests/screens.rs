@@ -1,7 +1,8 @@
-//! The whole sale through the pages, as a browser without scripts sees them
+//! The whole sale, as a browser without scripts sees it
 
 mod counter;
 
+use appliance::basket_rows;
 use appliance::baskets::{self, Baskets, Paying};
 use counter::headquarters::{GOODS, gtin};
 use counter::{Answer, Counter, Store, Wishes, hidden};
@@ -322,8 +323,8 @@ fn cut_off(store: &Store, written: bool) {
     let request = "cut-off-request".to_owned();
     let paying = Paying { basket, receipt_no: 1, at: 5, cashier: 1, request };
     let left = baskets.once("cut-off-request", |tx| {
-        baskets::add_tender(tx, basket, 1, 10_000, "cut-off-request")?;
-        baskets::begin_paying(tx, &paying)?;
+        basket_rows::add_tender(tx, basket, 1, 10_000, "cut-off-request")?;
+        basket_rows::begin_paying(tx, &paying)?;
         Ok::<_, rusqlite::Error>(None)
     });
     assert_eq!(left.unwrap(), None);

@@ -7,11 +7,12 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use rusqlite::{Connection, Transaction};
 use selvedge_domain::catalogue::Store;
 use serde::Deserialize;
 
+use crate::basket_rows::BasketWrite;
 use crate::basket_view::{self, BasketView, Scene};
+use crate::database::Reader;
 use crate::page::{self, Fields, Frame, Page, PageError, Shared, Wants, field};
 use crate::payment;
 use crate::ringing::{CHECKOUT, RingError, Ringing};
@@ -77,7 +78,7 @@ async fn show(
     .await
 }
 
-type Deed = fn(&Ringing, &Transaction, &Fields, &Store) -> Result<String, RingError>;
+type Deed = fn(&Ringing, &BasketWrite, &Fields, &Store) -> Result<String, RingError>;
 
 async fn add(page: State<Page>, who: SignedOn, wants: Wants, fields: Form<Fields>) -> Response {
     ring(page, who, wants, fields, |ringing, tx, fields, _| {
@@ -163,7 +164,7 @@ async fn ring(
 
 fn rung(
     shared: &Shared,
-    db: &Connection,
+    db: &Reader,
     who: &SignedOn,
     fields: &Fields,
     deed: Deed,
@@ -183,7 +184,7 @@ fn rung(
 /// Draws the checkout, whole or in parts.
 pub fn draw(
     shared: &Shared,
-    db: &Connection,
+    db: &Reader,
     who: &SignedOn,
     wants: Wants,
     status: StatusCode,
@@ -199,7 +200,7 @@ pub fn draw(
 
 fn parts(
     shared: &Shared,
-    db: &Connection,
+    db: &Reader,
     who: &SignedOn,
     chosen: Option<i64>,
 ) -> Result<(Frame, BasketView), PageError> {
@@ -212,11 +213,7 @@ fn parts(
 }
 
 /// The parts that an EventSource carries, with a word that moves when they do.
-pub fn news(
-    shared: &Shared,
-    db: &Connection,
-    who: &SignedOn,
-) -> Result<(String, String), PageError> {
+pub fn news(shared: &Shared, db: &Reader, who: &SignedOn) -> Result<(String, String), PageError> {
     let (frame, basket) = parts(shared, db, who, None)?;
     let rev = basket.rev.clone();
     Ok((rev, CheckoutParts { frame, basket, said: String::new() }.render()?))

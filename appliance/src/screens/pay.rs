@@ -7,12 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use rusqlite::Connection;
 use selvedge_domain::money::Money;
 use selvedge_domain::tenders::TenderKind;
 
 use crate::amounts::{counted, suggested_notes};
 use crate::baskets::{Basket, Baskets};
+use crate::database::Reader;
 use crate::page::{self, Fields, Frame, Page, PageError, Shared, Wants, field};
 use crate::payment::{self, DONE, PayError, Payment, due};
 use crate::ringing::{CHECKOUT, Ringing};
@@ -133,7 +133,7 @@ async fn pay(
 
 fn paid(
     shared: &Shared,
-    db: &Connection,
+    db: &Reader,
     who: &SignedOn,
     fields: &Fields,
     deed: Deed,
@@ -154,7 +154,7 @@ fn paid(
 
 fn draw(
     shared: &Shared,
-    db: &Connection,
+    db: &Reader,
     who: &SignedOn,
     wants: Wants,
     status: StatusCode,
@@ -184,12 +184,7 @@ fn draw(
     }
 }
 
-fn view(
-    shared: &Shared,
-    db: &Connection,
-    basket: &Basket,
-    typed: &str,
-) -> Result<PayView, PayError> {
+fn view(shared: &Shared, db: &Reader, basket: &Basket, typed: &str) -> Result<PayView, PayError> {
     let due = due(db, shared.store(), basket, shared.now())?;
     let currency = due.quote.currency;
     let left = due.left.max(Money::ZERO);

@@ -9,11 +9,11 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
-use rusqlite::Connection;
 use selvedge_domain::staff::{self, Rights, SignOnError};
 
 use crate::amounts::counted;
 use crate::clock;
+use crate::database::Reader;
 use crate::page::{self, Fields, Frame, Page, PageError, Present, Shared, field};
 use crate::ringing::CHECKOUT;
 use crate::screens::pay::PAD;
@@ -50,7 +50,7 @@ async fn sign_on(State(page): State<Page>, Form(fields): Form<Fields>) -> Respon
 
 fn check(
     shared: &Shared,
-    db: &Connection,
+    db: &Reader,
     cookie_name: &str,
     fields: &Fields,
 ) -> Result<Response, PageError> {
@@ -100,7 +100,7 @@ async fn sign_off(
 
 fn draw(
     shared: &Shared,
-    db: &Connection,
+    db: &Reader,
     status: StatusCode,
     said: String,
     typed: &str,

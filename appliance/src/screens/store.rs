@@ -1,4 +1,4 @@
-//! The back office at a glance: its devices, their age and what waits
+//! The back office: its devices, their age, what waits
 
 use askama::Template;
 use axum::Router;
@@ -6,10 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use rusqlite::Connection;
 use selvedge_sync::allow_list::Row;
 
 use crate::amounts::{age, counted};
+use crate::database::Reader;
 use crate::page::{self, Frame, Page, PageError, Shared, Wants};
 use crate::standing::{self, Marks, Stitch};
 
@@ -70,12 +70,12 @@ async fn show(State(page): State<Page>, wants: Wants) -> Response {
 }
 
 /// The part that an EventSource carries; it is its own word for a change.
-pub fn news(shared: &Shared, db: &Connection) -> Result<(String, String), PageError> {
+pub fn news(shared: &Shared, db: &Reader) -> Result<(String, String), PageError> {
     let part = Devices { store: view(shared, db)? }.render()?;
     Ok((part.clone(), part))
 }
 
-fn view(shared: &Shared, db: &Connection) -> Result<StoreView, PageError> {
+fn view(shared: &Shared, db: &Reader) -> Result<StoreView, PageError> {
     let status = shared.database.status();
     let waits = status.own_head.saturating_sub(status.hq_has);
     let heard = status.parent_heard_ms.map_or_else(|| "not yet".to_owned(), age);
@@ -102,7 +102,7 @@ fn view(shared: &Shared, db: &Connection) -> Result<StoreView, PageError> {
     })
 }
 
-fn device(shared: &Shared, db: &Connection, row: &Row) -> Result<DeviceView, PageError> {
+fn device(shared: &Shared, db: &Reader, row: &Row) -> Result<DeviceView, PageError> {
     let status = shared.database.status();
     let acts = shared.database.acts(db, row.origin)?;
     let has = status.vector.iter().filter(|place| place.1 == row.origin).map(|place| place.2);

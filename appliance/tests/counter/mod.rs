@@ -1,4 +1,4 @@
-//! A checkout with its pages, and a person who uses them without scripts
+//! A checkout, and a person who uses it without scripts
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
