@@ -3,6 +3,7 @@
 //! A command works on the replica directly while no HQ runs; the running HQ works through its engine thread, which
 //! writes between the frames of the stores. Both are one type here, so an import does not know which it is.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,12 +13,14 @@ use selvedge_domain::migrations;
 use selvedge_domain::moment::Moment;
 use selvedge_sync::allow_list::{self, Row};
 use selvedge_sync::device_keys::DeviceKeys;
+use selvedge_sync::entry::EntryError;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::open::Migration;
 use selvedge_sync::origin::{Origin, Role};
+use selvedge_sync::outcome::WriteError;
 use selvedge_sync::replica::{Identity, Replica, Settings};
 use selvedge_transport::broker_child::BrokerStatus;
-use selvedge_transport::engine::Engine;
+use selvedge_transport::engine::{Engine, EngineError};
 use tokio::sync::watch;
 
 use crate::authority::Keys;
@@ -36,15 +39,33 @@ const HQ_LABEL: &str = "HQ";
 /// Page cache of HQ's writer: it holds every store's heads and the pages that frames touch.
 const CACHE_KIB: u32 = 64 * 1024;
 
-/// Why HQ's database refused, as a sentence.
+/// Why HQ's database refused. Nothing was written, unless the sentence says that this is not known.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct DatabaseError(pub String);
+pub enum DatabaseError {
+    /// The deed itself said no.
+    #[error("{0}")]
+    Refused(String),
+    /// More rows than one entry holds; fewer may do.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The database said no.
+    #[error("{0}")]
+    Failed(String),
+}
 
 impl DatabaseError {
     /// The sentence of a cause.
-    pub fn of(cause: impl std::fmt::Display) -> DatabaseError {
-        DatabaseError(cause.to_string())
+    pub fn of(cause: impl Display) -> DatabaseError {
+        DatabaseError::Failed(cause.to_string())
+    }
+
+    fn of_write<E: Display>(why: WriteError<E>) -> DatabaseError {
+        let sentence = why.to_string();
+        match why {
+            WriteError::Refused(_) => DatabaseError::Refused(sentence),
+            WriteError::Entry(EntryError::TooLarge { .. }) => DatabaseError::TooLarge(sentence),
+            _ => DatabaseError::Failed(sentence),
+        }
     }
 }
 
@@ -71,21 +92,24 @@ impl Database {
     pub fn write<T, E, F>(&self, act: F) -> Result<(T, bool), DatabaseError>
     where
         T: Send + 'static,
-        E: std::fmt::Display + Send + 'static,
+        E: Display + Send + 'static,
         F: FnOnce(&Transaction<'_>, Moment) -> Result<T, E> + Send + 'static,
     {
         match self {
             Database::Direct(replica) => {
                 let now = now();
                 let mut replica = replica.lock().unwrap_or_else(PoisonError::into_inner);
-                let done =
-                    replica.write(now, |tx| act(tx, Moment(now.0))).map_err(DatabaseError::of)?;
+                let done = replica
+                    .write(now, |tx| act(tx, Moment(now.0)))
+                    .map_err(DatabaseError::of_write)?;
                 Ok((done.value, done.entry.is_some()))
             }
             Database::Running { engine, .. } => {
-                let done = engine
-                    .write_blocking(move |tx| act(tx, Moment(now().0)))
-                    .map_err(DatabaseError::of)?;
+                let done = engine.write_blocking(move |tx| act(tx, Moment(now().0)));
+                let done = done.map_err(|why| match why {
+                    EngineError::Write(why) => DatabaseError::of_write(why),
+                    gone => DatabaseError::of(gone),
+                })?;
                 Ok((done.value, done.entry.is_some()))
             }
         }
@@ -171,7 +195,7 @@ pub fn replica(config: &Config, keys: &Keys) -> Result<Replica, DatabaseError> {
     let mut replica = Replica::open(settings).map_err(DatabaseError::of)?;
     let own = allow_list::by_origin(replica.db(), origin, &authority).map_err(DatabaseError::of)?;
     match own {
-        Some(row) if row.device != config.name => Err(DatabaseError(format!(
+        Some(row) if row.device != config.name => Err(DatabaseError::Refused(format!(
             "HQ was initialised as {}, but the settings call it {}; put the old name back",
             row.device.as_str(),
             config.name.as_str()

@@ -214,14 +214,17 @@ pub fn upsert_variant(tx: &Transaction, new: &NewVariant) -> Result<bool, Master
     Ok(rows > 0)
 }
 
+/// The SKU that bears a GTIN.
+pub fn bearer(db: &Connection, gtin: Gtin) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached("SELECT sku FROM gtin WHERE gtin = ?1")?
+        .query_row([gtin], |row| row.get(0))
+        .optional()
+}
+
 /// Writes which SKU bears a GTIN; `true` if that changed anything.
 pub fn upsert_gtin(tx: &Transaction, gtin: Gtin, sku: i64) -> Result<bool, MasterDataError> {
     require_sku(tx, sku)?;
-    let bearer: Option<i64> = tx
-        .prepare_cached("SELECT sku FROM gtin WHERE gtin = ?1")?
-        .query_row([gtin], |row| row.get(0))
-        .optional()?;
-    match bearer {
+    match bearer(tx, gtin)? {
         Some(bearer) if bearer == sku => Ok(false),
         Some(sku) => Err(MasterDataError::GtinTaken { gtin, sku }),
         None => {

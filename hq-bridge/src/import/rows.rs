@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io::Read;
+use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction};
 use selvedge_domain::moment::Moment;
@@ -26,7 +27,7 @@ pub trait Kind: Default {
     const HEADER: &'static [&'static str];
 
     /// A row as it will be written.
-    type Row: Send + 'static;
+    type Row: Send + Sync + 'static;
 
     /// Makes a row of its texts.
     fn parse(&mut self, fields: &Fields<'_>) -> Result<Self::Row, String>;
@@ -46,7 +47,19 @@ pub trait Kind: Default {
 
     /// Writes the row, or says why not.
     fn write(tx: &Transaction<'_>, row: &Self::Row, now: Moment) -> Result<(), String>;
+
+    /// Writes rows of one stream and returns the refused ones, which leave nothing behind. An error takes all back.
+    fn write_all(
+        tx: &Transaction<'_>,
+        rows: &[Numbered<Self::Row>],
+        now: Moment,
+    ) -> Result<Vec<Refusal>, String> {
+        write_each(tx, rows, |row| Self::write(tx, row, now)).map_err(|why| why.to_string())
+    }
 }
+
+/// A row with its line number.
+pub type Numbered<R> = (u64, R);
 
 /// A row that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -106,7 +119,7 @@ struct Import<'a, 'r, K: Kind> {
     reader: Connection,
     report: &'a mut Report<'r>,
     seen: HashMap<[i64; 4], u64>,
-    group: Vec<(u64, K::Row)>,
+    group: Vec<Numbered<K::Row>>,
     refusals: Vec<Refusal>,
     summary: Summary,
 }
@@ -202,20 +215,53 @@ impl<K: Kind> Import<'_, '_, K> {
     fn write_group(&mut self) -> Result<(), ImportError> {
         let mut rows = std::mem::take(&mut self.group);
         rows.sort_by_key(|(_, row)| K::store(row));
-        while let Some((first, row)) = rows.first() {
-            let (first, store) = (*first, K::store(row));
+        while let Some((_, row)) = rows.first() {
+            let store = K::store(row);
             let end = rows.iter().position(|(_, row)| K::store(row) != store).unwrap_or(rows.len());
             let later = rows.split_off(end);
-            let count = rows.len() as u64;
-            let written = self.database.write(move |tx, now| write_rows::<K>(tx, &rows, now));
-            let (refused, entry) =
-                written.map_err(|why| ImportError::NotWritten { line: first, why })?;
-            self.summary.taken += count - refused.len() as u64;
-            self.summary.entries += u64::from(entry);
-            self.refusals.extend(refused);
+            self.write_rows(rows)?;
             rows = later;
         }
         self.tell()
+    }
+
+    /// Writes rows of one stream, in halves where all are too much for one entry or one of them takes back all.
+    fn write_rows(&mut self, rows: Vec<Numbered<K::Row>>) -> Result<(), ImportError> {
+        let (first, count) = (rows[0].0, rows.len() as u64);
+        let rows = Arc::new(rows);
+        let lent = Arc::clone(&rows);
+        match self.database.write(move |tx, now| K::write_all(tx, &lent, now)) {
+            Ok((refused, entry)) => {
+                self.summary.taken += count - refused.len() as u64;
+                self.summary.entries += u64::from(entry);
+                self.refusals.extend(refused);
+                Ok(())
+            }
+            Err(DatabaseError::Refused(reason) | DatabaseError::TooLarge(reason)) => {
+                self.write_halves(rows, reason)
+            }
+            Err(why) => Err(ImportError::NotWritten { line: first, why }),
+        }
+    }
+
+    fn write_halves(
+        &mut self,
+        rows: Arc<Vec<Numbered<K::Row>>>,
+        reason: String,
+    ) -> Result<(), ImportError> {
+        let first = rows[0].0;
+        // The write is over, so nobody else holds the rows any more.
+        let Some(mut rows) = Arc::into_inner(rows) else {
+            let why = DatabaseError::of("the rows are still in use");
+            return Err(ImportError::NotWritten { line: first, why });
+        };
+        if rows.len() == 1 {
+            self.refuse(first, reason);
+            return Ok(());
+        }
+        let later = rows.split_off(rows.len() / 2);
+        self.write_rows(rows)?;
+        self.write_rows(later)
     }
 
     /// Tells the refusals of this group in the order of their lines.
@@ -234,16 +280,16 @@ impl<K: Kind> Import<'_, '_, K> {
     }
 }
 
-/// Writes rows of one stream. A refused row leaves nothing behind.
-fn write_rows<K: Kind>(
+/// Writes row by row. What a refused row has written is taken back.
+fn write_each<R>(
     tx: &Transaction<'_>,
-    rows: &[(u64, K::Row)],
-    now: Moment,
+    rows: &[Numbered<R>],
+    write: impl Fn(&R) -> Result<(), String>,
 ) -> rusqlite::Result<Vec<Refusal>> {
     let mut refused = Vec::new();
     for (line, row) in rows {
         tx.execute_batch("SAVEPOINT import_row")?;
-        if let Err(reason) = K::write(tx, row, now) {
+        if let Err(reason) = write(row) {
             tx.execute_batch("ROLLBACK TO import_row")?;
             refused.push(Refusal { line: *line, reason });
         }
