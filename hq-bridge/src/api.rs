@@ -1,4 +1,4 @@
-//! The local interface: what commands and other programs ask of HQ
+//! The local interface: what commands ask of HQ
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

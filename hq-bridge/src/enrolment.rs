@@ -1,4 +1,4 @@
-//! Admits devices: origin, checkout code, series and a signed row
+//! Admits devices: origin, code, series and a signed row
 //!
 //! An origin belongs to one incarnation of one device. A device that was imaged again, or replaced, is admitted again: it
 //! gets a new origin and the next series letter of its checkout code, so its receipt numbers never meet the old ones.

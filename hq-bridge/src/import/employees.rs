@@ -1,4 +1,4 @@
-//! Who works where, from a file; PINs are hashed on the way in
+//! Who works where, from a file, with PINs hashed on the way
 //!
 //! Neither badge nor PIN of a row is ever part of a refusal, a log line or a table: only their hashes leave this file.
 

@@ -1,4 +1,4 @@
-//! Tax rates of each store with the moment from which they count
+//! Tax rates of each store, and from when they count
 
 use rusqlite::Transaction;
 use selvedge_domain::master_data::{self, NewTaxRate};

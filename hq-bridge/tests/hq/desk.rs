@@ -1,4 +1,4 @@
-//! An HQ in a folder, and a pos that talks to it without a network
+//! An HQ in a folder, and a pos that talks to it
 
 use std::path::Path;
 use std::sync::Arc;

@@ -15,7 +15,7 @@ const OPENS: [&str; 4] = [
 
 /// screens-hold-no-SQL: what would be a question to the database in a screen.
 const SQL: [&str; 7] =
-    ["rusqlite", "SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", ".query_row(", ".prepare"];
+    ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", ".query_row(", ".prepare", ".execute("];
 
 fn opener_faults(file: &Source) -> Vec<String> {
     if file.path == OPENER || !file.path.contains("src/") {

@@ -1,4 +1,4 @@
-//! The devices of a chain, the lines between them, and the agenda
+//! The devices of a chain and the lines between them
 //!
 //! Nothing in here decides what goes wrong. A stage carries messages, wakes hubs, starts devices, and keeps the ledger
 //! of what was promised.
