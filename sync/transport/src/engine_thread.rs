@@ -20,7 +20,7 @@ use selvedge_sync::topics::{self, Direction, Kind};
 use tokio::sync::watch;
 
 use crate::connection::Taken;
-use crate::line::{Line, LineNews};
+use crate::line::{Line, LineNews, Unsent};
 
 /// Writes before a beat what must be true of it, such as a running total.
 pub type BeforeBeat = Box<dyn FnMut(&Transaction<'_>, Now) -> Result<(), String> + Send>;
@@ -246,8 +246,10 @@ impl State {
             PeerId::Child(device) => (&self.work.children, topics::down(device, kind)),
         };
         let Some(line) = line else { return };
-        if let Err(reason) = line.send(topic, bytes) {
-            tracing::debug!(?to, ?kind, %reason, "a message was dropped");
+        match line.send(topic, bytes) {
+            Ok(()) => {}
+            Err(reason @ Unsent::Size(_)) => tracing::error!(?to, ?kind, %reason, "never sent"),
+            Err(reason) => tracing::debug!(?to, ?kind, %reason, "a message was dropped"),
         }
     }
 

@@ -61,6 +61,13 @@ pub fn has_ended(pid: u32) -> bool {
     }
 }
 
+/// The memory that a process has in use.
+pub fn resident_mib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
 /// A broker that a test can kill, and that is there again soon after.
 pub trait TestBroker: Send {
     /// Where it answers.

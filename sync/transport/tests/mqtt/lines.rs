@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{Embedded, Mosquitto, SOON, TestBroker, free_address};
+use crate::common::{Embedded, Mosquitto, SOON, TestBroker, free_address, resident_mib};
 use selvedge_sync::origin::DeviceId;
 use selvedge_transport::address::BrokerAddress;
 use selvedge_transport::line::{Line, LineNews, LineSettings, PAYLOAD_BYTES_MAX, Unsent};
@@ -115,6 +115,17 @@ async fn all_of_it(broker: &mut dyn TestBroker) {
 #[tokio::test]
 async fn lines_work_over_the_embedded_broker() {
     all_of_it(&mut Embedded::start().await).await;
+}
+
+#[tokio::test]
+async fn a_broker_keeps_little_of_what_it_carries() {
+    let broker = Embedded::start().await;
+    for _ in 0..3 {
+        a_stream_of_large_messages_arrives_in_order(&broker).await;
+    }
+    let (carried_mib, kept_mib) =
+        (3 * 2 * 200 * PAYLOAD_BYTES_MAX / 1024 / 1024, resident_mib(broker.pid()));
+    assert!(kept_mib < 64 && carried_mib > 100, "{kept_mib} MiB after {carried_mib} MiB");
 }
 
 #[tokio::test]
