@@ -19,13 +19,14 @@
     } catch { /* Without sound it sells all the same. */ }
   }
 
-  // Each fragment replaces the element of the same id, unless it is the same revision.
+  // A fragment replaces the element of its id, unless that is of the same revision.
   function swap(html) {
     const sheet = document.createElement('template');
     sheet.innerHTML = html;
     for (const part of [...sheet.content.children]) {
       const old = part.id && find(part.id);
-      if (!old || (part.dataset.rev && part.dataset.rev === old.dataset.rev)) continue;
+      const is = part.dataset.rev, was = old && old.dataset.rev;
+      if (!old || (is && (is === was || was.startsWith(is + '.')))) continue;
       const focus = old.contains(document.activeElement) && document.activeElement.id;
       old.replaceWith(part);
       if (focus && find(focus)) find(focus).focus();
@@ -73,10 +74,10 @@
   }
 
   let line = Promise.resolve();
-  function post(form, body) {
+  function post(form, fields) {
     line = line.then(async () => {
       try {
-        const ok = await take(await send(body.action, body.fields));
+        const ok = await take(await send(form.action, fields));
         if (form.isConnected) {
           form.elements.request.value = fresh();
           if (ok) form.reset();
@@ -91,13 +92,12 @@
   }
 
   document.addEventListener('submit', act => {
-    const form = act.target, key = act.submitter;
+    const form = act.target;
     if (form.method !== 'post' || form.hasAttribute('data-plain')) return;
     act.preventDefault();
     if (form.dataset.busy) return;
     form.dataset.busy = '1';
-    const fields = new URLSearchParams(new FormData(form, key));
-    post(form, { action: (key && key.formAction) || form.action, fields });
+    post(form, new URLSearchParams(new FormData(form, act.submitter)));
   });
 
   document.addEventListener('click', async act => {
@@ -143,7 +143,7 @@
     const fields = new URLSearchParams(new FormData(form));
     fields.set('code', code);
     fields.set('request', fresh());
-    post(form, { action: form.action, fields });
+    post(form, fields);
   }
 
   // The beat says that this page lives; the answer brings the time, or the lock.

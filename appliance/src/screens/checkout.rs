@@ -214,7 +214,9 @@ fn parts(
 
 /// The parts that an EventSource carries, with a word that moves when they do.
 pub fn news(shared: &Shared, db: &Reader, who: &SignedOn) -> Result<(String, String), PageError> {
-    let (frame, basket) = parts(shared, db, who, None)?;
+    let (frame, mut basket) = parts(shared, db, who, None)?;
+    // Without the chosen line: news of the same revision leaves the choice as it is.
+    basket.rev.truncate(basket.rev.rfind('.').unwrap_or(0));
     let rev = basket.rev.clone();
     Ok((rev, CheckoutParts { frame, basket, said: String::new() }.render()?))
 }

@@ -75,7 +75,7 @@ impl Store {
 pub struct Counter {
     runtime: Option<Runtime>,
     shared: Arc<Shared>,
-    address: String,
+    pub address: String,
     pub browser: Agent,
 }
 
