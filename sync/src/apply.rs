@@ -8,6 +8,7 @@ use crate::{
     entry::{EntryError, Op},
     entry_reader::{Reader, Run},
     origin::{Origin, Role, Stream},
+    planted::{self, Fault},
     rule::StreamRule,
     tables::{self, Table, Tables},
     value::{Borrowed, Value},
@@ -122,6 +123,9 @@ pub fn apply(
         allow_changed |= run.table == tables::ALLOW_LIST;
         let source = Source { origin: writer.origin, stream };
         rows += apply_run(scope, table, run, source, &mut reader, &mut values)?;
+        if planted::is(Fault::HalfApplied) {
+            break;
+        }
     }
     Ok((rows, allow_changed))
 }
@@ -138,6 +142,7 @@ pub fn may_speak(tables: &Tables, writer: &Row, stream: Stream) -> bool {
     let in_chain =
         |table: &Table| table.stream == StreamRule::Chain && table.writers.allow(writer.role);
     writer.role == Role::Hq
+        || planted::is(Fault::RoleNotCheckedAtApply)
         || Stream::store(writer.store) == Some(stream)
         || stream == Stream::CHAIN && tables.all().iter().any(in_chain)
 }
@@ -146,6 +151,9 @@ pub fn may_speak(tables: &Tables, writer: &Row, stream: Stream) -> bool {
 fn may_write(writer: &Row, table: &Table, stream: Stream, op: Op) -> Result<(), NotApplied> {
     let refuse =
         |what: &str| Err(park(Reason::NotAllowed, table.id, format!("{}: {what}", table.name)));
+    if planted::is(Fault::RoleNotCheckedAtApply) {
+        return Ok(());
+    }
     if !table.writers.allow(writer.role) {
         return refuse(&format!("{} may not write it", writer.role.as_str()));
     }

@@ -3,7 +3,8 @@
 use crate::{
     hub::{Conversation, Hub, digest_of, streams_of},
     marks::AT_HQ,
-    origin::{Origin, Role},
+    origin::{Origin, Role, Stream},
+    planted::{self, Fault},
     replica::{EPOCH, Replica},
     session::Beat,
     talk::{Now, PeerId},
@@ -54,7 +55,7 @@ impl Hub {
     ) -> Ack {
         let heads = peer.session.heads_to_ack();
         let heads: Vec<Mark> =
-            heads.into_iter().map(|key| (key.0, key.1, replica.head(key.0, key.1).seq)).collect();
+            heads.into_iter().map(|key| (key.0, key.1, self.durable(replica, key))).collect();
         let idle = heads.is_empty() && !peer.session.is_waiting() && due == Beat::Yes;
         let streams = if idle { streams_of(replica, name) } else { Vec::new() };
         Ack {
@@ -73,6 +74,17 @@ impl Hub {
                 .collect(),
             signer: replica.identity().origin,
         }
+    }
+
+    /// The newest entry that is committed here: only that is ever acknowledged.
+    fn durable(&self, replica: &Replica, key: (Stream, Origin)) -> u64 {
+        let queued = self.queue.iter().map(|incoming| &incoming.frame);
+        let queued = queued
+            .filter(|frame| {
+                planted::is(Fault::FrameAckedUncommitted) && (frame.stream(), frame.origin()) == key
+            })
+            .map(|frame| frame.last());
+        queued.max().unwrap_or(0).max(replica.head(key.0, key.1).seq)
     }
 
     /// What HQ has of a child's own entries, where that moved since it was told.

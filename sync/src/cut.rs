@@ -7,8 +7,9 @@ use crate::{
     changelog,
     frame::{BODY_BYTES_MAX, FRAME_ENTRIES_MAX, Frame},
     origin::{Origin, Stream},
+    planted::{self, Fault},
     replica::Replica,
-    seal::{self, SESSION_OF_ENROLLED_KEY},
+    seal::{self, SESSION_OF_ENROLLED_KEY, Seal},
     version::Head,
 };
 
@@ -52,8 +53,11 @@ impl Replica {
             } else {
                 entries.truncate(usize::try_from(seal.seq + 1 - first).expect("at most 1,000"));
             }
-            last = seal.seq;
-            kept = Some(seal);
+            if planted::is(Fault::RecutWithoutSeal) && entries.len() > 1 {
+                entries.pop();
+            }
+            last = first + entries.len() as u64 - 1;
+            kept = Some(Seal { seq: last, ..seal });
         }
         let previous = changelog::chain_at(&self.db, stream, origin, first - 1)?;
         let seal = kept.unwrap_or_else(|| {

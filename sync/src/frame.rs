@@ -132,20 +132,22 @@ impl Frame {
             let Frame { origin, stream, first, .. } = *self;
             return Err(FrameError::OtherPast { origin, stream, first });
         }
-        let mut chain = *previous;
-        let chains: Vec<[u8; 32]> = self
-            .entries()
-            .zip(self.first..)
-            .map(|(entry, seq)| {
-                chain = seal::next(&chain, self.origin, self.stream, seq, entry);
-                chain
-            })
-            .collect();
-        if seal::check(public, self.origin, self.stream, &chain, &self.seal) {
+        let chains = self.chains(previous);
+        let chain = chains.last().unwrap_or(previous);
+        if seal::check(public, self.origin, self.stream, chain, &self.seal) {
             Ok(chains)
         } else {
             Err(FrameError::Seal { origin: self.origin, stream: self.stream, seq: self.last() })
         }
+    }
+
+    /// The chain value after each entry when the first follows `previous`. Proves nothing.
+    pub fn chains(&self, previous: &[u8; 32]) -> Vec<[u8; 32]> {
+        let grow = |chain: &mut [u8; 32], (entry, seq)| {
+            *chain = seal::next(chain, self.origin, self.stream, seq, entry);
+            Some(*chain)
+        };
+        self.entries().zip(self.first..).scan(*previous, grow).collect()
     }
 
     /// The bytes for the line, never more than the limit.
@@ -301,14 +303,6 @@ pub enum FrameError {
         stream: Stream,
         /// The first of them.
         first: u64,
-    },
-    /// Its writer has no business in this stream.
-    #[error("origin {origin} may write nothing in {stream}: its entries there are not taken")]
-    ForeignStream {
-        /// Who wrote the entries.
-        origin: Origin,
-        /// For whom they are said to be.
-        stream: Stream,
     },
     /// The seal is not by the key of the origin, or not over these entries.
     #[error(

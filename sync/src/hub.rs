@@ -10,6 +10,7 @@ use crate::{
     hlc::Millis,
     marks::{AT_HQ, AT_PARENT, KEPT_TWICE, Marks},
     origin::{Origin, Role, Stream},
+    planted::{self, Fault},
     receive::{Incoming, Outcome, Received, Slice},
     replica::Replica,
     session::{Beat, Key, Lane, Session},
@@ -149,13 +150,13 @@ impl Hub {
             return Err("there is no parent here".to_owned());
         }
         match kind {
-            Kind::Live | Kind::Bulk => self.take_frame(from, &bytes),
+            Kind::Live | Kind::Bulk => self.take_frame(now, from, &bytes),
             Kind::Ack => self.take_ack(replica, now, from, &bytes),
             Kind::Need => self.take_need(replica, now, from, &bytes),
         }
     }
 
-    fn take_frame(&mut self, from: &PeerId, bytes: &[u8]) -> Result<(), String> {
+    fn take_frame(&mut self, now: Now, from: &PeerId, bytes: &[u8]) -> Result<(), String> {
         let waits: usize = self
             .queue
             .iter()
@@ -166,6 +167,10 @@ impl Hub {
             return Err("more frames than were granted".to_owned());
         }
         let frame = Frame::decode(bytes).map_err(|cause| cause.to_string())?;
+        if planted::is(Fault::FrameAckedUncommitted) {
+            let key = (frame.stream(), frame.origin());
+            self.conversation(from).session.take_frame(now.steady, key, frame.last(), 0);
+        }
         self.queue.push_back(Incoming::new(from.clone(), frame));
         Ok(())
     }
@@ -313,6 +318,12 @@ impl Hub {
             Outcome::Gap { .. } => session.gap(now.steady),
             Outcome::UnknownOrigin => {
                 self.waiting.insert(origin);
+            }
+            Outcome::ForeignStream => {
+                let what = format!(
+                    "origin {origin} may write nothing in {stream}: its entries there are not taken"
+                );
+                self.refuse(outputs, from, what);
             }
             Outcome::Refused(cause) => {
                 session.want_need(now.steady);

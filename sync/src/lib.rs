@@ -1,5 +1,7 @@
 //! The replication engine, which knows no trade
 
+pub mod planted;
+
 pub mod hlc;
 
 pub mod origin;

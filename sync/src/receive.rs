@@ -14,8 +14,10 @@ use crate::{
     frame::{Frame, FrameError},
     hlc::{Millis, Stamp},
     origin::{Origin, Stream},
+    planted::{self, Fault},
     replica::{Replica, hold},
     tables::Tables,
+    version,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::collections::{BTreeMap, VecDeque};
@@ -64,6 +66,8 @@ pub enum Outcome {
     },
     /// Its writer is not on the allow-list (yet): it waits at the sender.
     UnknownOrigin,
+    /// Its writer may write nothing in this stream.
+    ForeignStream,
     /// Its chain or seal is wrong.
     Refused(FrameError),
 }
@@ -152,7 +156,8 @@ impl Replica {
             let key = (incoming.frame.stream(), incoming.frame.origin());
             let head = draft.heads.get(&key).or_else(|| self.heads.get(&key)).copied();
             let head = head.unwrap_or_else(|| LogHead::none(key.1, key.0));
-            let outcome = match self.known.get(&key.1) {
+            let believed = self.known.values().find(|_| planted::is(Fault::StrangerBelieved));
+            let outcome = match self.known.get(&key.1).or(believed) {
                 None => Outcome::UnknownOrigin,
                 Some(writer) => inner.take(incoming, writer, head, slice, draft)?,
             };
@@ -164,6 +169,9 @@ impl Replica {
                 break;
             }
             queue.pop_front();
+        }
+        if planted::is(Fault::VectorBeforeCommit) {
+            self.heads.extend(draft.heads.iter().map(|(key, head)| (*key, *head)));
         }
         let committed = tx.commit();
         if let Err(cause) = &committed
@@ -238,7 +246,18 @@ impl Inner<'_> {
         draft: &mut Draft,
     ) -> rusqlite::Result<Outcome> {
         let frame = &incoming.frame;
+        let mut head = head;
+        if planted::is(Fault::GapAccepted) && frame.first() > head.seq + 1 {
+            head.seq = frame.first() - 1;
+            incoming.chains = frame.chains(&head.chain);
+        }
         if incoming.chains.is_empty() {
+            if planted::is(Fault::DuplicateApplied) && frame.last() <= head.seq {
+                let scope = Scope { db: self.db, tables: self.tables, parked: self.parked };
+                for entry in frame.entries() {
+                    let _ = careful(&scope, writer, frame.stream(), entry)?;
+                }
+            }
             if frame.last() <= head.seq {
                 return Ok(Outcome::Known { seq: head.seq });
             }
@@ -246,8 +265,7 @@ impl Inner<'_> {
                 return Ok(Outcome::Gap { have: head.seq });
             }
             if !apply::may_speak(self.tables, writer, frame.stream()) {
-                let (origin, stream) = (frame.origin(), frame.stream());
-                return Ok(Outcome::Refused(FrameError::ForeignStream { origin, stream }));
+                return Ok(Outcome::ForeignStream);
             }
             let chains = match self.verify(frame, writer, &head)? {
                 Ok(chains) => chains,
@@ -292,6 +310,14 @@ impl Inner<'_> {
         } else {
             changelog::chain_at(self.db, frame.stream(), frame.origin(), frame.first() - 1)?
         };
+        let stranger = frame.origin() != writer.origin;
+        let follows = frame.prev8() == version::first8(&previous);
+        if planted::is(Fault::HashNotVerified)
+            || planted::is(Fault::SealNotVerified) && follows
+            || planted::is(Fault::StrangerBelieved) && stranger
+        {
+            return Ok(Ok(frame.chains(&previous)));
+        }
         let verified = frame.verify(&previous, &writer.key);
         Ok(verified.and_then(|chains| {
             let overlap = index(head.seq + 1 - frame.first());
@@ -393,7 +419,9 @@ impl Inner<'_> {
     fn close<P>(&self, work: &Work<'_, P>, draft: &mut Draft) -> rusqlite::Result<()> {
         let frame = &work.incoming.frame;
         let (stream, origin, head) = (frame.stream(), frame.origin(), work.head);
-        changelog::set_head(self.db, stream, origin, &head, None)?;
+        if !planted::is(Fault::VectorInMemoryOnly) {
+            changelog::set_head(self.db, stream, origin, &head, None)?;
+        }
         if head.seq == frame.last() {
             assert_eq!(frame.seal().seq, head.seq, "a frame ends at its seal");
             changelog::keep_seal(self.db, stream, origin, frame.seal(), head.bytes)?;

@@ -16,6 +16,7 @@ use crate::{
     open::{self, Migration, OpenError},
     origin::{DeviceId, Origin, Role, Stream},
     outcome::{Committed, EntryMark, WriteError, in_doubt, not_committed},
+    planted::{self, Fault},
     preupdate::{self, Hook},
     row_id::{self, Counter},
     rule::StreamRule,
@@ -213,8 +214,13 @@ impl Replica {
         let origin = self.identity.origin;
         let key = (stream, origin);
         let head = self.heads.get(&key).copied().unwrap_or_else(|| LogHead::none(origin, stream));
+        let skipped = u64::from(planted::is(Fault::SeqGap) && head.seq % 16 == 15);
+        let head = LogHead { seq: head.seq + skipped, ..head };
         let mut clock = self.clock.clone();
-        let stamp = clock.tick(now);
+        let mut stamp = clock.tick(now);
+        if planted::is(Fault::WallClock) {
+            stamp = Stamp::at(now);
+        }
         let header = Header { epoch: EPOCH, stamp, base };
         let bytes = entry::encode(origin, header, &rows, |table| {
             &self.tables.numbered(table).expect("captured tables are declared").layout
@@ -225,7 +231,10 @@ impl Replica {
                 changelog::set_head(&tx, stream, origin, &next, Some(self.counter.next()))
             })
             .map_err(not_committed)?;
-        tx.commit().map_err(in_doubt)?;
+        let committed = tx.commit();
+        if !planted::is(Fault::WriteAckedUncommitted) {
+            committed.map_err(in_doubt)?;
+        }
         assert_eq!(next.seq, head.seq + 1, "seq has no gaps");
         self.heads.insert(key, next);
         self.clock = clock;
@@ -427,7 +436,7 @@ fn one_stream<E>(
     let mut found: Option<Stream> = None;
     for row in rows {
         let table = tables.numbered(row.table).expect("captured tables are declared");
-        if !table.writers.allow(identity.role) {
+        if !table.writers.allow(identity.role) && !planted::is(Fault::RoleNotCheckedAtWrite) {
             let (table, role) = (table.name.clone(), identity.role.as_str());
             return Err(WriteError::NotAllowed { table, role });
         }

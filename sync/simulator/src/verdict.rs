@@ -7,6 +7,8 @@ use crate::ledger::{Ledger, Vector};
 use crate::workload;
 use rusqlite::Connection;
 use selvedge_sync::changelog;
+use selvedge_sync::entry_reader::Reader;
+use selvedge_sync::hlc::Stamp;
 use selvedge_sync::origin::{Origin, Stream};
 use selvedge_sync::replica::Replica;
 use selvedge_sync::seal;
@@ -161,6 +163,30 @@ pub fn check_i05(db: &Connection) -> Finding {
                 "the chain of origin {origin} in {stream} does not lead to its head at {seq}"
             ));
         }
+    }
+    Ok(())
+}
+
+/// I14: what a clock shows decides nothing. Along the entries of one origin and stream stamps only grow, whatever the
+/// wall clock did meanwhile.
+pub fn check_i14(db: &Connection) -> Finding {
+    let ask = "SELECT origin, stream, seq, entry FROM sync_log ORDER BY origin, stream, seq";
+    let mut select = sqlite(db.prepare_cached(ask))?;
+    let mut rows = sqlite(select.query([]))?;
+    let mut before = (0, 0, Stamp(0));
+    while let Some(row) = sqlite(rows.next())? {
+        let (origin, stream, seq): (u32, u32, i64) =
+            sqlite(row.get(0).and_then(|origin| Ok((origin, row.get(1)?, row.get(2)?))))?;
+        let writer = Origin::new(origin).ok_or("an entry of no origin")?;
+        let entry = sqlite(row.get_ref(3))?.as_blob().map_err(|_| "an entry is no blob")?;
+        let Ok(reader) = Reader::open(entry, writer) else { continue };
+        let stamp = reader.header().stamp;
+        if (before.0, before.1) == (origin, stream) && stamp <= before.2 {
+            return Err(format!(
+                "origin {origin}: the stamp of entry {seq} is not after the one before"
+            ));
+        }
+        before = (origin, stream, stamp);
     }
     Ok(())
 }

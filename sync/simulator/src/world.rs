@@ -173,6 +173,7 @@ fn judge(stage: &Stage) -> Verdict {
         stage.judge("I5", device, verdict::check_i05(db))?;
         stage.judge("I7", device, verdict::check_i07(db))?;
         stage.judge("I10", device, verdict::check_i10(db))?;
+        stage.judge("I14", device, verdict::check_i14(db))?;
         stage.judge("I13", device, verdict::check_i13(db, hq.identity().origin))?;
         if device != HQ {
             stage.judge("I11", device, verdict::check_i11(replica, hq))?;

@@ -158,7 +158,7 @@ fn a_store_does_not_write_into_the_stream_of_another() {
     let mut place = office();
     let mut chain = Writer::new(row("s0001-p01", 3, 1, Role::Pos), Stream::CHAIN);
     let frame = chain.wrote(2, Op::Insert, &[1, 1, 5, 1]).frame();
-    assert!(matches!(receive(&mut place, frame), Outcome::Refused(_)));
+    assert!(matches!(receive(&mut place, frame), Outcome::ForeignStream));
     assert!(parked(&place).is_empty());
     assert_eq!(place.replica.head(Stream::CHAIN, chain.row.origin).seq, 0);
 }

@@ -1,0 +1,89 @@
+//! Breaks on purpose, so that tests show what they would catch
+//!
+//! Compiled in only with the feature `planted`, which nothing but the simulator's tests switch on. Without it `is` is
+//! a constant, and no trace of a break is left in the program.
+
+/// One break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A frame is taken though entries before it are missing.
+    GapAccepted,
+    /// A frame that is here already is applied again.
+    DuplicateApplied,
+    /// Neither chain nor seal of a frame are looked at.
+    HashNotVerified,
+    /// The chain is looked at, the seal is not.
+    SealNotVerified,
+    /// Heads move in memory before the commit, and stay when it fails.
+    VectorBeforeCommit,
+    /// Heads of others move in memory only.
+    VectorInMemoryOnly,
+    /// A write is acknowledged whatever the commit says.
+    WriteAckedUncommitted,
+    /// A frame is acknowledged when it arrives.
+    FrameAckedUncommitted,
+    /// The log is synced at checkpoints only.
+    SynchronousNormal,
+    /// Only the first table of an entry is applied.
+    HalfApplied,
+    /// Whoever is not on the allow-list is believed.
+    StrangerBelieved,
+    /// A device writes what its role may not.
+    RoleNotCheckedAtWrite,
+    /// A device is believed what its role may not write.
+    RoleNotCheckedAtApply,
+    /// Sending goes on one entry too late.
+    NeedOffByOne,
+    /// A write skips a number.
+    SeqGap,
+    /// The wall clock stamps entries.
+    WallClock,
+    /// A relay ends a frame where there is no seal.
+    RecutWithoutSeal,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Fault; 17] = [
+        Fault::GapAccepted,
+        Fault::DuplicateApplied,
+        Fault::HashNotVerified,
+        Fault::SealNotVerified,
+        Fault::VectorBeforeCommit,
+        Fault::VectorInMemoryOnly,
+        Fault::WriteAckedUncommitted,
+        Fault::FrameAckedUncommitted,
+        Fault::SynchronousNormal,
+        Fault::HalfApplied,
+        Fault::StrangerBelieved,
+        Fault::RoleNotCheckedAtWrite,
+        Fault::RoleNotCheckedAtApply,
+        Fault::NeedOffByOne,
+        Fault::SeqGap,
+        Fault::WallClock,
+        Fault::RecutWithoutSeal,
+    ];
+}
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a break for this thread, or takes it out.
+#[cfg(feature = "planted")]
+pub fn set(fault: Option<Fault>) {
+    PLANTED.set(fault);
+}
+
+/// Whether this break is planted.
+#[cfg(feature = "planted")]
+pub fn is(fault: Fault) -> bool {
+    PLANTED.get() == Some(fault)
+}
+
+/// Whether this break is planted: never, in this build.
+#[cfg(not(feature = "planted"))]
+pub const fn is(_: Fault) -> bool {
+    false
+}
