@@ -190,8 +190,28 @@ impl Capture {
             changes.extend(compare(table, touched, now)?);
         }
         self.places.clear();
+        group(&mut changes);
         Ok(changes)
     }
+}
+
+/// Puts the rows of one table together, in the order in which the tables were first touched: neighbours
+/// of one table and op share a run of the entry, so an import that goes through three tables row by
+/// row is three runs. A parent is touched before its children and stays before them.
+fn group(changes: &mut [RowChange]) {
+    let mut tables: Vec<u32> = Vec::new();
+    for change in changes.iter() {
+        if !tables.contains(&change.table) {
+            tables.push(change.table);
+        }
+    }
+    let place = |table: u32| tables.iter().position(|known| *known == table);
+    let turn = |op: Op| match op {
+        Op::Delete => 0,
+        Op::Update => 1,
+        Op::Insert => 2,
+    };
+    changes.sort_by_key(|change| (place(change.table), turn(change.op)));
 }
 
 /// Why there is no difference to write.
