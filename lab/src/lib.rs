@@ -22,3 +22,7 @@ pub mod ring;
 pub mod figure;
 pub mod replicas;
 pub mod check;
+pub mod bench_desk;
+pub mod cpu;
+pub mod plain_sale;
+pub mod bench;

@@ -1,7 +1,7 @@
 //! The lab's commands, one for each room
 
 use clap::{Parser, Subcommand};
-use lab::{check, demo, hold, rows};
+use lab::{bench, check, demo, hold, rows};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +37,11 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Measures, and prints each figure beside its target
+    Bench {
+        /// One bench alone
+        name: Option<String>,
+    },
     /// Reads the test runner's report: which requirement rows have a test that ran and passed
     Rows {
         /// The report
@@ -66,7 +71,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
     match command {
         Command::Demo { stores, pos, seed, dir, check: true, .. } => {
             let all_hold = check::run(&check::Check { stores, pos, seed, dir })?;
@@ -75,6 +80,15 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Demo { stores, pos, seed, dir, port, check: false } => {
             demo::show(&demo::Tour { stores, pos, seed, dir, port })?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Bench { name } => {
+            let kept = match &name {
+                None => bench::all(),
+                Some(name) => bench::one(name).unwrap_or_else(|| {
+                    Err(format!("there are the benches {}", bench::names()).into())
+                }),
+            };
+            Ok(if kept? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Rows { report, root } => show_rows(&root, &report),
         Command::Hold { parent, program } => match program.split_first() {
@@ -86,7 +100,10 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
 }
 
-fn show_rows(root: &Path, report: &Path) -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn show_rows(
+    root: &Path,
+    report: &Path,
+) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
     let rows = rows::read(root, report)?;
     print!("{}", rows.text());
     Ok(if rows.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

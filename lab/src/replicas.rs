@@ -24,7 +24,7 @@ pub enum ReplicaError {
 
 /// The database file of a seat.
 pub fn database(place: &Place) -> PathBuf {
-    place.data().join(if place.seat == Seat::Hq { "hq.db" } else { "replica.db" })
+    place.data().join(if place.seat == Seat::Hq { "hq.db" } else { "selvedge.sqlite" })
 }
 
 /// A connection to the database of a seat that only reads.

@@ -21,6 +21,36 @@ pub fn status(page: SocketAddr) -> Option<serde_json::Value> {
     serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
 }
 
-fn sentence(_seat: Seat, status: &serde_json::Value) -> String {
-    status.to_string()
+/// HQ counts what it holds, a device what it still keeps alone.
+fn sentence(seat: Seat, status: &serde_json::Value) -> String {
+    let number = |name: &str| status.get(name).and_then(serde_json::Value::as_i64).unwrap_or(0);
+    if seat == Seat::Hq {
+        let devices =
+            status.get("devices").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+        return format!("{devices} devices admitted");
+    }
+    let (head, queue) = (number("head"), number("queue"));
+    let heard = match status.get("parent_heard_ms").and_then(serde_json::Value::as_i64) {
+        Some(age_ms) => format!("its parent was heard {} s ago", age_ms / 1_000),
+        None => "its parent was not heard yet".to_owned(),
+    };
+    match queue {
+        0 => format!("{head} entries written, all at head office; {heard}"),
+        _ => format!("{head} entries written, {queue} of them kept here only; {heard}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_says_how_much_only_it_keeps() {
+        let status = serde_json::json!({"head": 12, "queue": 3, "parent_heard_ms": 65_000});
+        let said = sentence(Seat::Pos { store: 1, no: 1 }, &status);
+        assert_eq!(
+            said,
+            "12 entries written, 3 of them kept here only; its parent was heard 65 s ago"
+        );
+    }
 }
