@@ -70,6 +70,17 @@ pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// A reason as a sentence: it begins with a capital letter and ends with a full stop.
+pub fn sentence(reason: &str) -> String {
+    let mut letters = reason.chars();
+    let mut text: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    text.push_str(letters.as_str());
+    if !text.is_empty() && !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
+}
+
 /// Notes that a customer may hand over for a sum: the next round sums above it.
 pub fn suggested_notes(due_minor: i64, decimals: u32) -> Vec<i64> {
     // A currency without decimals counts in hundreds where others count in ones.
@@ -122,6 +133,8 @@ mod tests {
         assert_eq!(moment(i64::MAX, now, Tz::UTC), "an unknown time");
         assert_eq!(age(130_000), "2 min ago");
         assert_eq!(grouped_gtin("9520041007318"), "952 0041 00731 8");
+        assert_eq!(sentence("the basket is empty"), "The basket is empty.");
+        assert_eq!(sentence(""), "");
         assert_eq!(counted(1, "sale", "sales"), "1 sale");
     }
 }

@@ -7,7 +7,7 @@ use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
 use selvedge_domain::staff::{Employee, Rights};
 
-use crate::amounts::{counted, grouped_gtin, percent};
+use crate::amounts::{counted, grouped_gtin, percent, sentence};
 use crate::baskets::{Basket, Line};
 use crate::ringing::line_to_price;
 
@@ -156,7 +156,7 @@ fn words(scene: &Scene, lines: &[Line], priced: Result<&Quote, &String>) -> Stri
     let quote = match priced {
         Ok(_) if lines.is_empty() => return "nothing rung up yet".to_owned(),
         Ok(quote) => quote,
-        Err(why) => return why.clone(),
+        Err(why) => return sentence(why),
     };
     let pieces: i64 = lines.iter().map(|line| line.quantity).sum();
     let pieces = counted(pieces.unsigned_abs(), "piece", "pieces");

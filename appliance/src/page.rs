@@ -17,7 +17,7 @@ use selvedge_domain::moment::Moment;
 use selvedge_domain::staff::{self, Employee, Rights};
 use tokio::sync::{Semaphore, watch};
 
-use crate::amounts::moment;
+use crate::amounts::{moment, sentence};
 use crate::assets::{ASSETS, Assets};
 use crate::baskets::Baskets;
 use crate::clock;
@@ -285,8 +285,8 @@ impl Shared {
             .database
             .read(|db| self.frame(db, "refused", None))
             .unwrap_or_else(|error| Err(PageError::Database(error.to_string())));
-        let drawn =
-            frame.and_then(|frame| html(status, &Refused { frame, said: error.to_string() }));
+        let drawn = frame
+            .and_then(|frame| html(status, &Refused { frame, said: sentence(&error.to_string()) }));
         drawn.unwrap_or_else(|_| (status, error.to_string()).into_response())
     }
 }

@@ -115,7 +115,7 @@ fn bad_input_meets_a_sentence_and_keeps_what_was_typed() {
             fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         counter.post("/checkout/pay", &fields)
     };
-    refused(&basket_empty, "the basket is empty");
+    refused(&basket_empty, "The basket is empty.");
     counter.scan("1001");
     let chosen = counter.get("/checkout?line=1").page;
     for quantity in ["0", "-1", "1.5", "", "99999999999999999999"] {
@@ -282,7 +282,7 @@ fn a_wrong_pin_a_forged_form_and_a_foreign_site_change_nothing() {
     let store = Store::new();
     let mut counter = store.start();
     assert_eq!(counter.get("/checkout").place, "/signon");
-    refused(&counter.sign_on("9520001", "9999"), "badge or PIN is not right");
+    refused(&counter.sign_on("9520001", "9999"), "Badge or PIN is not right");
     refused(&counter.sign_on("9520003", "3333"), "has no right &#34;sell&#34;");
     counter.sign_on("9520001", "1111");
     let forged = [("csrf", "0"), ("request", "abcdefgh"), ("code", "1001")];

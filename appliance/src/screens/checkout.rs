@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use selvedge_domain::catalogue::Store;
 use serde::Deserialize;
 
+use crate::amounts::sentence;
 use crate::basket_rows::BasketWrite;
 use crate::basket_view::{self, BasketView, Scene};
 use crate::database::Reader;
@@ -152,7 +153,7 @@ async fn ring(
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             };
             let refusal = Refusal {
-                said: error.to_string(),
+                said: sentence(&error.to_string()),
                 typed: field(&fields, "code").to_owned(),
                 line: field(&fields, "line").parse().ok(),
             };

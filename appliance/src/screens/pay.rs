@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use selvedge_domain::money::Money;
 use selvedge_domain::tenders::TenderKind;
 
-use crate::amounts::{counted, suggested_notes};
+use crate::amounts::{counted, sentence, suggested_notes};
 use crate::baskets::{Basket, Baskets};
 use crate::database::Reader;
 use crate::page::{self, Fields, Frame, Page, PageError, Shared, Wants, field};
@@ -125,7 +125,15 @@ async fn pay(
             } else {
                 StatusCode::UNPROCESSABLE_ENTITY
             };
-            draw(shared, db, &who, wants, status, error.to_string(), field(&fields, "amount"))
+            draw(
+                shared,
+                db,
+                &who,
+                wants,
+                status,
+                sentence(&error.to_string()),
+                field(&fields, "amount"),
+            )
         }
     })
     .await
@@ -174,7 +182,10 @@ fn draw(
         Ok(pay) => pay,
         Err(error) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return page::html(status, &shared.sentence_page(db, who, error.to_string())?);
+            return page::html(
+                status,
+                &shared.sentence_page(db, who, sentence(&error.to_string()))?,
+            );
         }
     };
     let frame = shared.frame(db, "pay", Some(who))?;

@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use selvedge_domain::staff::{self, Rights, SignOnError};
 
-use crate::amounts::counted;
+use crate::amounts::{counted, sentence};
 use crate::clock;
 use crate::database::Reader;
 use crate::page::{self, Fields, Frame, Page, PageError, Present, Shared, field};
@@ -30,7 +30,7 @@ struct SignOn {
     said: String,
     typed: String,
     waits: String,
-    digits: [&'static str; 11],
+    digits: &'static [&'static str],
 }
 
 async fn show(State(page): State<Page>) -> Response {
@@ -62,12 +62,12 @@ fn check(
                 shared.sign_ons.wrong(badge, clock::steady_ms());
             }
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return draw(shared, db, status, error.to_string(), badge);
+            return draw(shared, db, status, sentence(&error.to_string()), badge);
         }
     };
     shared.sign_ons.right(badge);
     if !person.rights.has(Rights::SELL) {
-        let said = format!("{} has no right \"{}\": ask a manager", person.name, Rights::SELL);
+        let said = format!("{} has no right \"{}\": ask a manager.", person.name, Rights::SELL);
         return draw(shared, db, StatusCode::UNPROCESSABLE_ENTITY, said, badge);
     }
     let (now, steady) = (shared.now().0, clock::steady_ms());
@@ -112,5 +112,5 @@ fn draw(
     });
     let frame = shared.frame(db, "signon", None)?;
     let typed = typed.to_owned();
-    page::html(status, &SignOn { frame, said, typed, waits, digits: PAD })
+    page::html(status, &SignOn { frame, said, typed, waits, digits: &PAD[..10] })
 }
