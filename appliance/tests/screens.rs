@@ -115,7 +115,7 @@ fn bad_input_meets_a_sentence_and_keeps_what_was_typed() {
             fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         counter.post("/checkout/pay", &fields)
     };
-    refused(&basket_empty, "The basket is empty.");
+    refused(&basket_empty, "The basket is empty");
     counter.scan("1001");
     let chosen = counter.get("/checkout?line=1").page;
     for quantity in ["0", "-1", "1.5", "", "99999999999999999999"] {
