@@ -94,12 +94,35 @@ fn gross(totals: &Totals) -> Money {
 
 /// The control total of every device that can sell, by store and origin.
 pub fn all(db: &Connection, devices: &[Row]) -> rusqlite::Result<Vec<ControlTotal>> {
+    of_those(db, devices, |_| true)
+}
+
+/// As `all`, for the devices with another newest statement than the one seen last. Adding up is what takes long.
+pub fn since(
+    db: &Connection,
+    devices: &[Row],
+    seen: &HashMap<u32, i64>,
+) -> rusqlite::Result<Vec<ControlTotal>> {
+    let is_new = |statement: &Statement| {
+        let origin = u32::try_from(statement.device).unwrap_or_default();
+        seen.get(&origin) != Some(&statement.id)
+    };
+    of_those(db, devices, |signed| signed.is_some_and(|statement| is_new(&statement)))
+}
+
+fn of_those(
+    db: &Connection,
+    devices: &[Row],
+    wanted: impl Fn(Option<Statement>) -> bool,
+) -> rusqlite::Result<Vec<ControlTotal>> {
     let statements = grand_totals::latest(db)?;
     let by_device: HashMap<i64, Statement> =
         statements.into_iter().map(|statement| (statement.device, statement)).collect();
     let selling = devices.iter().filter(|row| row.role != Role::Hq);
-    selling
-        .map(|row| of_device(db, row, by_device.get(&i64::from(row.origin.get())).copied()))
+    let signed = selling.map(|row| (row, by_device.get(&i64::from(row.origin.get())).copied()));
+    signed
+        .filter(|(_, signed)| wanted(*signed))
+        .map(|(row, signed)| of_device(db, row, signed))
         .collect()
 }
 

@@ -1,5 +1,6 @@
 //! What the rooms of a running HQ share
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -100,18 +101,44 @@ pub fn totals(db: &Connection, authority: &[u8; 32]) -> Result<Vec<ControlTotal>
     control_totals::all(db, &devices).map_err(DatabaseError::of)
 }
 
-/// Compares, and writes an exception for every disagreement that begins, changes or ends; returns the totals.
+/// Compares all, and writes an exception for every disagreement that begins, changes or ends; returns the totals.
 pub fn check_totals(
     database: &Database,
     authority: &[u8; 32],
 ) -> Result<Vec<ControlTotal>, DatabaseError> {
     let reader = database.reader()?;
     let totals = totals(&reader, authority)?;
-    let news = control_totals::news(&reader, &totals).map_err(DatabaseError::of)?;
+    tell(database, &reader, &totals)?;
+    Ok(totals)
+}
+
+/// As `check_totals`, for the devices that have signed anew since they were seen last.
+pub fn check_new_totals(
+    database: &Database,
+    authority: &[u8; 32],
+    seen: &mut HashMap<u32, i64>,
+) -> Result<(), DatabaseError> {
+    let reader = database.reader()?;
+    let devices = enrolment::list(&reader, authority).map_err(DatabaseError::of)?;
+    let totals = control_totals::since(&reader, &devices, seen).map_err(DatabaseError::of)?;
+    tell(database, &reader, &totals)?;
+    seen.extend(totals.iter().filter_map(|total| Some((total.origin, total.signed?.id))));
+    Ok(())
+}
+
+fn tell(
+    database: &Database,
+    reader: &Connection,
+    totals: &[ControlTotal],
+) -> Result<(), DatabaseError> {
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let news = control_totals::news(reader, totals).map_err(DatabaseError::of)?;
     // One write for each store: an entry belongs to one stream.
     for piece in news.chunk_by(|a, b| a.0 == b.0) {
         let piece = piece.to_vec();
         database.write(move |tx, at| control_totals::write(tx, &piece, at))?;
     }
-    Ok(totals)
+    Ok(())
 }

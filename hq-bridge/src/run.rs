@@ -1,5 +1,6 @@
 //! Runs HQ: broker, line, pages, and the check of the totals
 
+use std::collections::HashMap;
 use std::net::SocketAddrV4;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ use crate::{api, screens};
 
 /// How often the totals are compared when nobody asks.
 const TOTALS_PAUSE_S: u64 = 10;
+
+/// So often only new statements are looked at, then all of them: what was altered at HQ afterwards is found too.
+const ROUNDS_UNTIL_ALL: u64 = 60;
 
 /// Rows that are applied in one transaction. Nobody stands at a till here, so it may be much: each costs a sync.
 const SLICE_ROWS: usize = 10_000;
@@ -150,22 +154,31 @@ fn broker_of(config: &Config) -> Result<(Option<BrokerChild>, BrokerAddress), Ru
 
 /// Compares the totals again and again. A disagreement becomes an exception, never silence.
 async fn check_totals(hq: Arc<Hq>) {
-    loop {
-        let pause = tokio::time::sleep(Duration::from_secs(TOTALS_PAUSE_S));
-        tokio::select! {
-            () = pause => {}
-            () = hq.look_again.notified() => {}
+    let mut seen = HashMap::new();
+    for round in 1_u64.. {
+        let asked_for = tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(TOTALS_PAUSE_S)) => false,
+            () = hq.look_again.notified() => true,
+        };
+        if asked_for || round.is_multiple_of(ROUNDS_UNTIL_ALL) {
+            seen.clear();
         }
         let asked = Arc::clone(&hq);
         let checked = tokio::task::spawn_blocking(move || {
-            hq::check_totals(&asked.database, &asked.authority.public())
-        })
-        .await;
-        match checked {
-            Ok(Ok(_)) => {}
-            Ok(Err(why)) => tracing::error!(%why, "the control totals were not compared"),
-            Err(why) => tracing::error!(%why, "the control totals were not compared"),
-        }
+            let done = hq::check_new_totals(&asked.database, &asked.authority.public(), &mut seen);
+            (seen, done)
+        });
+        seen = match checked.await {
+            Ok((seen, Ok(()))) => seen,
+            Ok((seen, Err(why))) => {
+                tracing::error!(%why, "the control totals were not compared");
+                seen
+            }
+            Err(why) => {
+                tracing::error!(%why, "the control totals were not compared");
+                HashMap::new()
+            }
+        };
     }
 }
 

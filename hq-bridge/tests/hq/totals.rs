@@ -1,5 +1,7 @@
 //! What HQ holds against what the devices signed
 
+use std::collections::HashMap;
+
 use expect_test::expect;
 use hq_bridge::control_totals::ControlTotal;
 use hq_bridge::figures;
@@ -164,4 +166,18 @@ fn a_receipt_after_the_statement_waits_for_the_next_one() {
     drop(hq);
     let total = &totals(&desk)[0];
     assert_eq!((total.receipts, total.counted, total.differs()), (2, 1, false));
+}
+
+#[test]
+fn only_what_was_signed_anew_is_added_up_again() {
+    let desk = sold();
+    let authority = desk.keys.authority.public();
+    let mut seen = HashMap::new();
+    hq::check_new_totals(&desk.database(), &authority, &mut seen).unwrap();
+    assert_eq!(seen.len(), 1);
+    by_hand(&desk, "DELETE FROM receipt WHERE no = 1");
+    hq::check_new_totals(&desk.database(), &authority, &mut seen).unwrap();
+    assert!(noted(&desk).is_empty(), "nothing new was signed");
+    hq::check_new_totals(&desk.database(), &authority, &mut HashMap::new()).unwrap();
+    assert_eq!(noted(&desk).len(), 1);
 }
