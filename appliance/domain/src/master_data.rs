@@ -215,7 +215,7 @@ pub fn upsert_variant(tx: &Transaction, new: &NewVariant) -> Result<bool, Master
 }
 
 /// The SKU that bears a GTIN.
-pub fn bearer(db: &Connection, gtin: Gtin) -> rusqlite::Result<Option<i64>> {
+fn bearer(db: &Connection, gtin: Gtin) -> rusqlite::Result<Option<i64>> {
     db.prepare_cached("SELECT sku FROM gtin WHERE gtin = ?1")?
         .query_row([gtin], |row| row.get(0))
         .optional()

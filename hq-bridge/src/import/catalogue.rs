@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::Transaction;
 use selvedge_domain::gtin::Gtin;
 use selvedge_domain::master_data::{self, MasterDataError, NewProduct, NewVariant};
 use selvedge_domain::moment::Moment;
 
 use crate::import::fields::{Fields, shown};
-use crate::import::rows::{Kind, Numbered, Refusal};
+use crate::import::rows::Kind;
 use crate::import::taxes::TAX_CLASS_MAX;
 
 /// One SKU bears few GTINs: its own, and those of its packs.
@@ -22,8 +22,6 @@ const FAVOURITE_MAX: i64 = 1_000;
 pub struct Catalogue {
     /// Name and department of each product so far: all its rows must say the same.
     products: HashMap<i64, (String, Option<String>)>,
-    /// The SKU of each GTIN so far: the second SKU that claims one is refused.
-    bearers: HashMap<Gtin, i64>,
 }
 
 /// A variant with its product and its GTINs.
@@ -77,56 +75,26 @@ impl Kind for Catalogue {
         [row.sku, 0, 0, 0]
     }
 
-    fn prepare(&mut self, reader: &Connection, row: &mut Row) -> Result<(), String> {
-        for gtin in &row.gtins {
-            let bearer = *self.bearers.entry(*gtin).or_insert(row.sku);
-            let kept = master_data::bearer(reader, *gtin).map_err(|why| why.to_string())?;
-            if let Some(sku) =
-                [Some(bearer), kept].into_iter().flatten().find(|sku| *sku != row.sku)
-            {
-                return Err(MasterDataError::GtinTaken { gtin: *gtin, sku }.to_string());
-            }
-        }
-        Ok(())
-    }
-
     fn write(tx: &Transaction<'_>, row: &Row, _now: Moment) -> Result<(), String> {
-        write_tables(tx, &[row]).map_err(|why| why.to_string())
-    }
-
-    fn write_all(
-        tx: &Transaction<'_>,
-        rows: &[Numbered<Row>],
-        _now: Moment,
-    ) -> Result<Vec<Refusal>, String> {
-        let rows: Vec<&Row> = rows.iter().map(|(_, row)| row).collect();
-        write_tables(tx, &rows).map_err(|why| why.to_string())?;
-        Ok(Vec::new())
+        write(tx, row).map_err(|why| why.to_string())
     }
 }
 
-/// Writes table by table: an entry holds few runs, and each change of the table begins a new one.
-fn write_tables(tx: &Transaction<'_>, rows: &[&Row]) -> Result<(), MasterDataError> {
-    for row in rows {
-        let Row { product: id, name, department, .. } = row;
-        master_data::upsert_product(
-            tx,
-            &NewProduct { id: *id, name, department: department.as_deref() },
-        )?;
-    }
-    for row in rows {
-        let Row { sku, product, size, colour, tax_class, favourite, .. } = row;
-        let (size, colour) = (size.as_deref(), colour.as_deref());
-        let (sku, product, tax_class, favourite) = (*sku, *product, *tax_class, *favourite);
-        master_data::upsert_variant(
-            tx,
-            &NewVariant { sku, product, size, colour, tax_class, favourite },
-        )?;
-    }
-    for row in rows {
-        for gtin in &row.gtins {
-            master_data::upsert_gtin(tx, *gtin, row.sku)?;
-        }
+fn write(tx: &Transaction<'_>, row: &Row) -> Result<(), MasterDataError> {
+    let product =
+        NewProduct { id: row.product, name: &row.name, department: row.department.as_deref() };
+    master_data::upsert_product(tx, &product)?;
+    let variant = NewVariant {
+        sku: row.sku,
+        product: row.product,
+        size: row.size.as_deref(),
+        colour: row.colour.as_deref(),
+        tax_class: row.tax_class,
+        favourite: row.favourite,
+    };
+    master_data::upsert_variant(tx, &variant)?;
+    for gtin in &row.gtins {
+        master_data::upsert_gtin(tx, *gtin, row.sku)?;
     }
     Ok(())
 }

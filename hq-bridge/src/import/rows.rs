@@ -47,15 +47,6 @@ pub trait Kind: Default {
 
     /// Writes the row, or says why not.
     fn write(tx: &Transaction<'_>, row: &Self::Row, now: Moment) -> Result<(), String>;
-
-    /// Writes rows of one stream and returns the refused ones, which leave nothing behind. An error takes all back.
-    fn write_all(
-        tx: &Transaction<'_>,
-        rows: &[Numbered<Self::Row>],
-        now: Moment,
-    ) -> Result<Vec<Refusal>, String> {
-        write_each(tx, rows, |row| Self::write(tx, row, now)).map_err(|why| why.to_string())
-    }
 }
 
 /// A row with its line number.
@@ -225,12 +216,12 @@ impl<K: Kind> Import<'_, '_, K> {
         self.tell()
     }
 
-    /// Writes rows of one stream, in halves where all are too much for one entry or one of them takes back all.
+    /// Writes rows of one stream, in halves where all are too much for one entry.
     fn write_rows(&mut self, rows: Vec<Numbered<K::Row>>) -> Result<(), ImportError> {
         let (first, count) = (rows[0].0, rows.len() as u64);
         let rows = Arc::new(rows);
         let lent = Arc::clone(&rows);
-        match self.database.write(move |tx, now| K::write_all(tx, &lent, now)) {
+        match self.database.write(move |tx, now| write_all::<K>(tx, &lent, now)) {
             Ok((refused, entry)) => {
                 self.summary.taken += count - refused.len() as u64;
                 self.summary.entries += u64::from(entry);
@@ -280,16 +271,16 @@ impl<K: Kind> Import<'_, '_, K> {
     }
 }
 
-/// Writes row by row. What a refused row has written is taken back.
-fn write_each<R>(
+/// Writes rows of one stream and returns the refused ones. What a refused row has written is taken back.
+fn write_all<K: Kind>(
     tx: &Transaction<'_>,
-    rows: &[Numbered<R>],
-    write: impl Fn(&R) -> Result<(), String>,
+    rows: &[Numbered<K::Row>],
+    now: Moment,
 ) -> rusqlite::Result<Vec<Refusal>> {
     let mut refused = Vec::new();
     for (line, row) in rows {
         tx.execute_batch("SAVEPOINT import_row")?;
-        if let Err(reason) = write(row) {
+        if let Err(reason) = K::write(tx, row, now) {
             tx.execute_batch("ROLLBACK TO import_row")?;
             refused.push(Refusal { line: *line, reason });
         }
