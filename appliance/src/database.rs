@@ -7,12 +7,13 @@ use rusqlite::{Connection, Transaction};
 use selvedge_domain::grand_totals;
 use selvedge_domain::migrations;
 use selvedge_domain::moment::Moment;
+use selvedge_domain::receipts::{self, Receipt};
 use selvedge_domain::sales::SaleError;
 use selvedge_sync::admission::Admission;
 use selvedge_sync::allow_list::{self, Row};
 use selvedge_sync::changelog;
 use selvedge_sync::device_keys::DeviceKeys;
-use selvedge_sync::marks::AT_HQ;
+use selvedge_sync::marks::{AT_HQ, Marks};
 use selvedge_sync::open::{Migration, OpenError};
 use selvedge_sync::origin::{Origin, Stream};
 use selvedge_sync::outcome::{Committed, WriteError};
@@ -25,7 +26,7 @@ use selvedge_transport::engine::{Engine, EngineError, EngineSettings, ReaderErro
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::standing::{ACTS_READ, Marks};
+use crate::standing::{self, ACTS_READ};
 
 /// A connection that only reads.
 pub type Reader = Connection;
@@ -217,7 +218,34 @@ impl Database {
 
     /// How far HQ has committed what another device of this store wrote, as last heard.
     pub fn hq_has(&self, db: &Connection, origin: Origin) -> rusqlite::Result<u64> {
-        Ok(selvedge_sync::marks::Marks::load(db)?.seq(AT_HQ, (self.stream(), origin)))
+        Ok(Marks::load(db)?.seq(AT_HQ, (self.stream(), origin)))
+    }
+
+    /// The newest receipt of a device of this store.
+    pub fn newest_receipt(
+        &self,
+        db: &Reader,
+        origin: Origin,
+    ) -> Result<Option<Receipt>, ReadError> {
+        match self.rows_of_acts(db, origin)?.first() {
+            Some((_, id)) => receipts::by_id(db, *id),
+            None => Ok(None),
+        }
+    }
+
+    /// How many entries of this store HQ has not committed, as last heard.
+    pub fn not_at_hq(&self, db: &Reader) -> Result<u64, ReadError> {
+        let stream = self.stream();
+        let hq = Marks::load(db)?;
+        let waits = |place: &(Stream, Origin, u64)| {
+            place.2.saturating_sub(hq.seq(AT_HQ, (place.0, place.1)))
+        };
+        let ours = self.devices(db);
+        let own = self.engine.identity().origin;
+        let written_here =
+            |origin: Origin| origin == own || ours.iter().any(|row| row.origin == origin);
+        let vector = self.status().vector;
+        Ok(vector.iter().filter(|at| at.0 == stream && written_here(at.1)).map(waits).sum())
     }
 
     /// The admitted devices of this store, this one left out.
@@ -269,9 +297,13 @@ impl Database {
     }
 
     /// How far this device's own stream has travelled.
-    pub fn marks(&self) -> Marks {
+    pub fn marks(&self) -> standing::Marks {
         let status = self.engine.status();
-        Marks { head: status.own_head, parent_has: status.parent_has, hq_has: status.hq_has }
+        standing::Marks {
+            head: status.own_head,
+            parent_has: status.parent_has,
+            hq_has: status.hq_has,
+        }
     }
 
     /// Seqs of the newest receipts of this device, newest first.

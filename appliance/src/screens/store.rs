@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use selvedge_domain::receipts;
 use selvedge_sync::allow_list::Row;
 
-use crate::amounts::{age, counted};
+use crate::amounts::{age, moment};
 use crate::database::Reader;
 use crate::page::{self, Frame, Page, PageError, Shared, Wants};
 use crate::standing::{self, Marks, Stitch};
@@ -50,7 +51,7 @@ struct DeviceView {
     label: String,
     name: String,
     heard: String,
-    receipts: String,
+    newest: String,
     stitches: Vec<Stitch>,
     words: String,
 }
@@ -77,7 +78,7 @@ pub fn news(shared: &Shared, db: &Reader) -> Result<(String, String), PageError>
 
 fn view(shared: &Shared, db: &Reader) -> Result<StoreView, PageError> {
     let status = shared.database.status();
-    let waits = status.own_head.saturating_sub(status.hq_has);
+    let waits = shared.database.not_at_hq(db)?;
     let heard = status.parent_heard_ms.map_or_else(|| "not yet".to_owned(), age);
     let reason = if status.reason.is_empty() {
         "Everything that this store has written is at head office.".to_owned()
@@ -94,7 +95,7 @@ fn view(shared: &Shared, db: &Reader) -> Result<StoreView, PageError> {
         reason,
         facts: vec![
             Fact { figure: heard, words: "head office last heard" },
-            Fact { figure: waits.to_string(), words: "entries of this device wait" },
+            Fact { figure: waits.to_string(), words: "entries of this store wait" },
             Fact { figure: up.to_string(), words: "devices heard" },
             Fact { figure: status.parked.to_string(), words: "entries parked" },
         ],
@@ -110,13 +111,17 @@ fn device(shared: &Shared, db: &Reader, row: &Row) -> Result<DeviceView, PageErr
     // What is here is with the back office; what HQ has of others it does not say yet.
     let marks = Marks { head, parent_has: head, hq_has: shared.database.hq_has(db, row.origin)? };
     let band = standing::band(&acts, marks, STITCHES_SHOWN);
+    let newest = shared.database.newest_receipt(db, row.origin)?.map(|receipt| {
+        let at = moment(receipt.at.0, shared.now().0, shared.config.time_zone);
+        format!("{} · {at}", receipts::number(&row.label, receipt.no))
+    });
     let heard =
         status.children.iter().find(|child| child.0 == row.device).and_then(|child| child.1);
     Ok(DeviceView {
         label: row.label.clone(),
         name: row.device.as_str().to_owned(),
         heard: heard.map_or_else(|| "not yet".to_owned(), age),
-        receipts: counted(acts.len() as u64, "of late", "of late"),
+        newest: newest.unwrap_or_else(|| "none yet".to_owned()),
         stitches: band.stitches,
         words: band.words,
     })
