@@ -80,7 +80,9 @@ impl Desk {
     pub fn admit(&self, id: &str, seed: u8, code: Option<&str>) -> Result<Admission, AdmitError> {
         let key = hex::encode(SoftwareKeys::from_seed([seed; 32]).public());
         let code = code.map(String::from);
-        let request = Request { id: id.to_string(), store: 1, role: "pos".to_string(), key, code };
+        // The first part of a device id names its store.
+        let store = id.get(1..5).and_then(|digits| digits.parse().ok()).unwrap_or(1);
+        let request = Request { id: id.to_string(), store, role: "pos".to_string(), key, code };
         enrolment::admit(&self.database(), &self.keys.authority, &request)
     }
 
@@ -148,9 +150,10 @@ impl Side {
             open_price: None,
         };
         let at = Moment(now().0);
+        let store = i64::from(self.replica.identity().store);
         let lines = skus.iter().map(line).collect();
         let tenders = vec![Tender { kind: TenderKind::Cash, given: Money(20_000) }];
-        let sale = Sale { store: 1, cashier: 7, at, lines, tenders, customer: None };
+        let sale = Sale { store, cashier: 7, at, lines, tenders, customer: None };
         self.replica.write(now(), |tx| sales::record(tx, &sale)).unwrap();
     }
 

@@ -20,7 +20,6 @@ fn check(desk: &Desk, kind: FileKind, text: impl AsRef<[u8]>, expected: Expect) 
     expected.assert_eq(&said);
 }
 
-// Proves TS-26.
 #[test]
 fn the_same_files_twice_change_nothing() {
     let desk = Desk::stocked();
@@ -147,7 +146,6 @@ fn employees_with_bad_rows_are_refused_without_their_pins() {
     }
 }
 
-// Proves IM-02.
 #[test]
 fn opening_stock_is_booked_once_for_each_store_and_sku() {
     let desk = Desk::stocked();

@@ -6,6 +6,7 @@ use expect_test::expect;
 use hq_bridge::control_totals::ControlTotal;
 use hq_bridge::figures;
 use hq_bridge::hq;
+use hq_bridge::import::FileKind;
 use rusqlite::Connection;
 use selvedge_domain::exceptions::{self, TOTALS_DIFFER};
 use selvedge_domain::moment::Moment;
@@ -86,7 +87,7 @@ fn what_hq_hears_again_is_counted_once() {
 fn master_data_of_hq_flows_down_and_only_to_its_store() {
     let desk = Desk::stocked();
     let other = "store,employee,name,badge,pin,rights\n2,9,Zoe,B-9,9876,sell\n";
-    desk.import(hq_bridge::import::FileKind::Employees, other.as_bytes());
+    desk.import(FileKind::Employees, other.as_bytes());
     let mut pos = desk.pos("s0001-p01", 1);
     talk(&mut desk.side(), &mut pos);
     let people: String = pos
@@ -96,6 +97,33 @@ fn master_data_of_hq_flows_down_and_only_to_its_store() {
         .unwrap();
     assert_eq!(people, "Ada");
     pos.sell(&[1001]);
+}
+
+// Proves IM-28.
+#[test]
+fn hq_holds_many_stores_and_each_store_only_itself() {
+    let desk = Desk::stocked();
+    let people = "store,employee,name,badge,pin,rights\n2,7,Zoe,B-9,9876,sell\n";
+    desk.import(FileKind::Employees, people.as_bytes());
+    let prices = "sku,store,currency,price,valid_from\n1001,2,EUR,29.00,\n";
+    desk.import(FileKind::Prices, prices.as_bytes());
+    let mut pos = [desk.pos("s0001-p01", 1), desk.pos("s0002-p01", 2)];
+    let mut hq = desk.side();
+    for _ in 0..2 {
+        for pos in &mut pos {
+            talk(&mut hq, pos);
+            pos.sell(&[1001]);
+        }
+    }
+    for pos in &mut pos {
+        talk(&mut hq, pos);
+    }
+    let stores = |side: &Side| -> String {
+        let sql = "SELECT group_concat(store || ':' || receipts) FROM
+                   (SELECT store, count(*) AS receipts FROM receipt GROUP BY store ORDER BY store)";
+        side.replica.db().query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!([stores(&hq), stores(&pos[0]), stores(&pos[1])], ["1:2,2:2", "1:2", "2:2"]);
 }
 
 #[test]
