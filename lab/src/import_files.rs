@@ -86,7 +86,25 @@ pub fn write_trade(
         write("catalogue", headed(CATALOGUE, catalogue_rows), folder)?,
         write("prices", headed("sku,store,currency,price,valid_from", price_rows), folder)?,
         write("employees", headed("store,employee,name,badge,pin,rights", people), folder)?,
+        write(
+            "opening-stock",
+            headed("store,sku,quantity", shelves(file, stores).into_iter()),
+            folder,
+        )?,
     ])
+}
+
+/// Each store begins with all that the file takes out of any: then a balance below zero would be a fault.
+fn shelves(file: &TradeFile, stores: u32) -> Vec<Vec<String>> {
+    let mut taken_out = vec![1_u64; file.products.len()];
+    for row in file.invoices.iter().flat_map(|invoice| &invoice.rows) {
+        taken_out[row.sku as usize - 1] += row.quantity.unsigned_abs();
+    }
+    let rows = (1..=stores).flat_map(|store| {
+        let taken_out = taken_out.iter().zip(1..);
+        taken_out.map(move |(quantity, sku): (_, i64)| row(&[&store, &sku, quantity]))
+    });
+    rows.collect()
 }
 
 const CATALOGUE: &str = "sku,product,name,department,size,colour,tax_class,favourite,gtin";

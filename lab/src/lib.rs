@@ -26,3 +26,6 @@ pub mod bench_desk;
 pub mod cpu;
 pub mod plain_sale;
 pub mod bench;
+pub mod lab_pos;
+pub mod meter;
+pub mod replay;

@@ -1,7 +1,7 @@
 //! The lab's commands, one for each room
 
 use clap::{Parser, Subcommand};
-use lab::{bench, check, demo, hold, rows};
+use lab::{bench, check, demo, hold, replay, rows};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,6 +36,20 @@ enum Command {
         /// Tells a story of trouble without a person, and says whether all holds
         #[arg(long)]
         check: bool,
+    },
+    /// Rings a file of real invoices up, through the whole chain
+    Replay {
+        /// A CSV file with the columns of the UCI "Online Retail" file, plain or .gz
+        file: PathBuf,
+        /// How many stores
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
+        stores: u32,
+        /// How many points of sale in each store
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
+        pos: u32,
+        /// A folder that keeps the data: a second run adds nothing
+        #[arg(long)]
+        dir: Option<PathBuf>,
     },
     /// Measures, and prints each figure beside its target
     Bench {
@@ -80,6 +94,10 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + 
         Command::Demo { stores, pos, seed, dir, port, check: false } => {
             demo::show(&demo::Tour { stores, pos, seed, dir, port })?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Replay { file, stores, pos, dir } => {
+            let all_hold = replay::run(&replay::Replay { file, stores, pos, dir })?;
+            Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Bench { name } => {
             let kept = match &name {

@@ -1,0 +1,63 @@
+//! A pos of the chain inside the lab's own process
+//!
+//! It has the real replica, engine and line of a pos, and no pages: a trade file has a date of its own for every sale,
+//! and the pages have no door for another day's date.
+
+use crate::layout::Place;
+use crate::replicas;
+use crate::ring;
+use appliance::keys;
+use selvedge_domain::grand_totals;
+use selvedge_domain::migrations;
+use selvedge_domain::moment::Moment;
+use selvedge_sync::admission::Admission;
+use selvedge_sync::open::Migration;
+use selvedge_sync::replica::{Identity, Replica, Settings};
+use selvedge_sync::talk::HubSettings;
+use selvedge_transport::address::BrokerAddress;
+use selvedge_transport::engine::{Engine, EngineSettings};
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Page cache of the writer in KiB, as a real pos has it.
+const CACHE_KIB: u32 = 16 * 1_024;
+/// Milliseconds between two beats.
+const BEAT_MS: i64 = 1_000;
+/// Rows of others that are applied between two sales.
+const SLICE_ROWS: usize = 2_000;
+
+/// Opens the replica of an admitted pos and connects it to its parent.
+pub fn start(
+    place: &Place,
+    parent: SocketAddr,
+    runtime: &Handle,
+) -> Result<Engine, Box<dyn Error + Send + Sync>> {
+    let admission = Admission::parse(&std::fs::read_to_string(place.admission())?)?;
+    let rung_up = std::iter::once(&ring::MIGRATION);
+    let mut replica = Replica::open(Settings {
+        path: replicas::database(place),
+        vfs: None,
+        identity: Identity::admitted(&admission),
+        keys: Arc::new(keys::load_or_make(&place.data())?),
+        migrations: migrations::ALL
+            .iter()
+            .chain(rung_up)
+            .map(|(name, sql)| Migration { name, sql })
+            .collect(),
+        cache_kib: CACHE_KIB,
+    })?;
+    replica.admit(&admission.rows)?;
+    let store = i64::from(place.seat.store());
+    let settings = EngineSettings {
+        hub: HubSettings { beat_ms: BEAT_MS, slice_rows: SLICE_ROWS, ..HubSettings::default() },
+        parent: Some(BrokerAddress::parse(&format!("mqtt://{parent}"))?),
+        children: None,
+        before_beat: Some(Box::new(move |tx, now| {
+            let stated = grand_totals::state(tx, store, Moment(now.wall.0));
+            stated.map(drop).map_err(|error| error.to_string())
+        })),
+    };
+    Ok(Engine::start(replica, settings, runtime)?)
+}
