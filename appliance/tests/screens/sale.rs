@@ -1,11 +1,9 @@
 //! The whole sale, as a browser without scripts sees it
 
-mod counter;
-
+use crate::counter::{Answer, Counter, Store, Wishes, hidden};
+use crate::headquarters::{GOODS, gtin};
 use appliance::basket_rows;
 use appliance::baskets::{self, Baskets, Paying};
-use counter::headquarters::{GOODS, gtin};
-use counter::{Answer, Counter, Store, Wishes, hidden};
 use selvedge_domain::basket::{BasketLine, Discount};
 use selvedge_domain::exceptions;
 use selvedge_domain::moment::Moment;
@@ -385,4 +383,18 @@ fn a_sale_cut_off_after_its_receipt_is_finished_and_not_sold_again() {
         "{done}"
     );
     assert_eq!(counter.receipts().len(), 1);
+}
+
+#[test]
+fn a_script_is_given_parts_and_each_change_is_told() {
+    let (_store, counter) = open();
+    let parts = counter.get_parts("/checkout");
+    assert!(parts.contains("id=\"roll\"") && !parts.contains("<html"), "{parts}");
+    let told = counter.first_news("/events?screen=checkout");
+    assert!(told.starts_with("id: 1\ndata: ") || told.starts_with("data: "), "{told}");
+    assert!(told.contains("id=\"band\"") && told.contains("id=\"roll\""), "{told}");
+    let page = counter.get("/checkout").page;
+    counter.submit(&page, "/signoff", &[]);
+    let nobody = counter.first_news("/events?screen=checkout");
+    assert!(!nobody.contains("id=\"roll\""), "the basket is for who is signed on: {nobody}");
 }

@@ -1,6 +1,7 @@
 //! A checkout, and a person who uses it without scripts
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,7 @@ use selvedge_transport::address::BrokerAddress;
 use tokio::runtime::Runtime;
 use ureq::Agent;
 
-#[path = "../headquarters/mod.rs"]
-pub mod headquarters;
+use crate::headquarters;
 
 /// What can be changed about a checkout before it starts.
 pub struct Wishes {
@@ -120,6 +120,21 @@ impl Counter {
 
     pub fn get(&self, path: &str) -> Answer {
         answer(self.browser.get(format!("{}{path}", self.address)).call().unwrap())
+    }
+
+    /// What our script is given instead of a page.
+    pub fn get_parts(&self, path: &str) -> String {
+        let request =
+            self.browser.get(format!("{}{path}", self.address)).header("X-Fragments", "1");
+        answer(request.call().unwrap()).page
+    }
+
+    /// The first message of an EventSource.
+    pub fn first_news(&self, path: &str) -> String {
+        let mut response = self.browser.get(format!("{}{path}", self.address)).call().unwrap();
+        let mut lines = BufReader::new(response.body_mut().as_reader()).lines();
+        let told = lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty());
+        told.collect::<Vec<String>>().join("\n")
     }
 
     /// Posts fields as they are, and does not follow.

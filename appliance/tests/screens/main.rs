@@ -1,0 +1,7 @@
+//! The screens of a pos, without scripts and in a browser
+
+mod browser;
+mod counter;
+mod headquarters;
+mod sale;
+mod window;
