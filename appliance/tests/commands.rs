@@ -1,4 +1,4 @@
-//! The program itself: commands, and sentences for bad settings
+//! The commands, and sentences for bad settings
 
 use std::path::Path;
 use std::process::{Command, Output};
