@@ -295,7 +295,9 @@ fn judge(
 
 fn rows_at_hq(chain: &Chain, file: &TradeFile, rung: &Rung) -> Result<Verdict, Fault> {
     let db = replicas::reader(chain.place(Seat::Hq))?;
-    let count = |question: &str| db.query_row(question, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
+    let count = |question: &str| {
+        db.query_row(question, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+    };
     let lines = count("SELECT count(*) FROM receipt_line")?;
     let moved = count("SELECT count(*) FROM stock_movement WHERE reason = 'correction'")?;
     let counts = &file.counts;
