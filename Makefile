@@ -8,12 +8,15 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-build setup-bench setup-check setup-test check test bench demo rows \
-	format lints pure units tests binaries release simulator licences replicas-agree
+	format lints pure units tests binaries release simulator whole-simulator licences replicas-agree
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Packages that take no part in the outside world. Each must also build alone, where no other package's features help it.
 PURE := selvedge-sync selvedge-domain selvedge-simulator
 SEEDS := 200
+# Virtual minutes of each run: enough for each kind of fault in the inner loop, the simulator's own measure in a whole run.
+CHECK_MINUTES := 10
+TEST_MINUTES := 30
 # How long the advisory database may take to answer.
 ADVISORIES_S := 60
 
@@ -26,7 +29,7 @@ demo: setup-build release ## build, and start a chain with one store on this des
 check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
 	@echo "make check: all is well"
 
-test: setup-test format lints pure tests simulator licences replicas-agree rows ## all of check, brokers, browser, processes, licences, the demo's story
+test: setup-test format lints pure tests whole-simulator licences replicas-agree rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
 bench: setup-bench release ## print each figure beside its target (release build)
@@ -72,8 +75,10 @@ tests: binaries
 	mkdir -p $(TARGET)/nextest
 	cargo nextest run --locked --workspace 2>&1 | tee $(TARGET)/nextest/log
 
-simulator:
-	cargo run --quiet --release --locked -p selvedge-simulator -- --seeds $(SEEDS)
+simulator: MINUTES := $(CHECK_MINUTES)
+whole-simulator: MINUTES := $(TEST_MINUTES)
+simulator whole-simulator:
+	cargo run --quiet --release --locked -p selvedge-simulator -- --seeds $(SEEDS) --minutes $(MINUTES)
 
 licences:
 	cargo deny --locked check --hide-inclusion-graph bans licenses sources

@@ -157,7 +157,10 @@ fn heal(stage: &mut Stage) {
         stage.devices[device].drive.spare();
         stage.devices[device].drive.plan(None);
         stage.devices[device].drive.limit(None);
-        stage.devices[device].cut = None;
+        // A disk that went dark while its program ended is still to be cut, at its next start.
+        if !stage.devices[device].drive.is_dark() {
+            stage.devices[device].cut = None;
+        }
         stage.plan(0, Happening::Boot(device));
         stage.heal_line(device);
     }
