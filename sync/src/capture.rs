@@ -58,7 +58,7 @@ pub enum CaptureError {
 
 /// A row that was touched in this write, as it was before.
 #[derive(Debug)]
-struct Touched {
+pub struct Touched {
     place: usize,
     key: Vec<Value>,
     /// None when there was no such row.
@@ -177,22 +177,31 @@ impl Capture {
         Ok(())
     }
 
-    /// The rows that differ from what they were, in the order of their first touch. The commit is
-    /// allowed from now on, so the caller writes the entry before it commits.
-    pub fn difference(&mut self, db: &Connection) -> Result<Vec<RowChange>, DifferenceError> {
-        if let Some(fault) = self.fault.take() {
-            return Err(fault.into());
-        }
-        let mut changes = Vec::with_capacity(self.touched.len());
-        for touched in std::mem::take(&mut self.touched) {
-            let table = self.tables.at(touched.place);
-            let now = read_row(db, table, &touched.key)?;
-            changes.extend(compare(table, touched, now)?);
-        }
+    /// The rows that were touched. The commit is allowed from now on, so the caller writes the
+    /// entry before it commits.
+    pub fn take_touched(&mut self) -> Result<Vec<Touched>, CaptureError> {
         self.places.clear();
-        group(&mut changes);
-        Ok(changes)
+        self.fault.take().map_or(Ok(std::mem::take(&mut self.touched)), Err)
     }
+}
+
+/// The rows that differ from what they were, in the order of their first touch.
+///
+/// Nobody may hold the capture meanwhile: a read that fails makes SQLite roll back, and the rollback
+/// hook wants it too.
+pub fn difference(
+    db: &Connection,
+    tables: &Tables,
+    touched: Vec<Touched>,
+) -> Result<Vec<RowChange>, DifferenceError> {
+    let mut changes = Vec::with_capacity(touched.len());
+    for touched in touched {
+        let table = tables.at(touched.place);
+        let now = read_row(db, table, &touched.key)?;
+        changes.extend(compare(table, touched, now)?);
+    }
+    group(&mut changes);
+    Ok(changes)
 }
 
 /// Puts the rows of one table together, in the order in which the tables were first touched: neighbours

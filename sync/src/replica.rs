@@ -8,7 +8,7 @@ use crate::{
     admission::Admission,
     allow_list::{self, Row, RowError, State},
     apply::ParkedKeys,
-    capture::{Capture, CaptureError, DifferenceError, Mode},
+    capture::{self, Capture, CaptureError, DifferenceError, Mode},
     changelog::{self, LogHead},
     device_keys::DeviceKeys,
     entry::{self, Header, RowChange},
@@ -200,10 +200,12 @@ impl Replica {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(not_committed)?;
         let value = deed(&tx).map_err(WriteError::Refused)?;
-        let rows = hold(&self.capture).difference(&tx).map_err(|cause| match cause {
-            DifferenceError::Capture(fault) => WriteError::Capture(fault),
-            DifferenceError::Sqlite(cause) => not_committed(cause),
-        })?;
+        let touched = hold(&self.capture).take_touched()?;
+        let rows =
+            capture::difference(&tx, &self.tables, touched).map_err(|cause| match cause {
+                DifferenceError::Capture(fault) => WriteError::Capture(fault),
+                DifferenceError::Sqlite(cause) => not_committed(cause),
+            })?;
         if rows.is_empty() {
             tx.commit().map_err(in_doubt)?;
             return Ok(Committed { value, entry: None });
