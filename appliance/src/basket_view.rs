@@ -1,7 +1,7 @@
 //! A basket as the checkout draws it
 
 use rusqlite::Connection;
-use selvedge_domain::basket::{self, Quote};
+use selvedge_domain::basket::{self, Quote, QuotedLine};
 use selvedge_domain::catalogue::{self, ShelfPrices, Store, Tag};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
@@ -24,7 +24,7 @@ pub struct BasketView {
     pub rev: String,
     /// The line that was scanned last.
     pub last: Option<LineView>,
-    /// It came with this very answer.
+    /// No line is chosen, so the last one may catch the eye.
     pub just_scanned: bool,
     /// The other lines, newest first.
     pub lines: Vec<LineView>,
@@ -120,7 +120,14 @@ pub fn draw(scene: &Scene, basket: Option<&Basket>) -> rusqlite::Result<BasketVi
         .zip(&tags)
         .enumerate()
         .map(|(place, (line, tag))| {
-            line_view(scene, line, tag.as_ref(), priced.as_ref().ok(), place)
+            let quoted = match &priced {
+                Ok(quote) => quote.lines.get(place).cloned(),
+                // One line without a price takes the total, not the prices of the others.
+                Err(_) => price(scene, std::slice::from_ref(line))
+                    .ok()
+                    .and_then(|mut one| one.lines.pop()),
+            };
+            line_view(scene, line, tag.as_ref(), quoted.as_ref())
         })
         .collect();
     lines.reverse();
@@ -134,7 +141,7 @@ pub fn draw(scene: &Scene, basket: Option<&Basket>) -> rusqlite::Result<BasketVi
     Ok(BasketView {
         rev: format!("{id}.{revision}.{}", scene.chosen.unwrap_or(0)),
         last: lines.pop(),
-        just_scanned: false,
+        just_scanned: scene.chosen.is_none(),
         lines: rest,
         words: words(scene, kept, priced.as_ref()),
         due: priced
@@ -175,11 +182,9 @@ fn line_view(
     scene: &Scene,
     line: &Line,
     tag: Option<&Tag>,
-    quote: Option<&Quote>,
-    place: usize,
+    priced: Option<&QuotedLine>,
 ) -> LineView {
     let show = |money: Money| scene.store.currency.show(money);
-    let priced = quote.and_then(|quote| quote.lines.get(place));
     let mut notes = Vec::new();
     if let Some(priced) = priced.filter(|priced| priced.discount != Money::ZERO) {
         let off = percent(line.discount_points);

@@ -9,7 +9,7 @@ use axum::routing::get;
 use selvedge_domain::receipts;
 use selvedge_sync::allow_list::Row;
 
-use crate::amounts::{age, moment};
+use crate::amounts::{age, counted, moment, sentence};
 use crate::database::Reader;
 use crate::page::{self, Frame, Page, PageError, Shared, Wants};
 use crate::standing::{self, Marks, Stitch};
@@ -80,10 +80,10 @@ fn view(shared: &Shared, db: &Reader) -> Result<StoreView, PageError> {
     let status = shared.database.status();
     let waits = shared.database.not_at_hq(db)?;
     let heard = status.parent_heard_ms.map_or_else(|| "not yet".to_owned(), age);
-    let reason = if status.reason.is_empty() {
-        "Everything that this store has written is at head office.".to_owned()
-    } else {
-        format!("To head office: {}.", status.reason)
+    let reason = match (waits, status.parent_up) {
+        (0, _) => "Everything that this store has written is at head office.".to_owned(),
+        (_, true) => format!("{} on the way to head office.", counted(waits, "entry", "entries")),
+        (_, false) => sentence(&format!("to head office: {}", status.reason)),
     };
     let mut devices = Vec::new();
     for row in shared.database.devices(db) {

@@ -36,6 +36,9 @@ pub const GOODS: [(i64, &str, &str, i64, u64); 5] = [
     (1005, "Boot laces", "120 cm", 490, 952_004_100_735),
 ];
 
+/// A SKU that nobody has given a price.
+pub const UNPRICED: i64 = 1099;
+
 /// The printed number of a SKU above.
 pub fn gtin(sku: i64) -> String {
     let digits = GOODS.iter().find(|goods| goods.0 == sku).unwrap().4;
@@ -117,6 +120,12 @@ fn fill(hq: &mut Replica) {
             upsert_price(tx, &NewPrice { sku, store: 0, currency, valid_from: since, unit })
                 .map_err(said)?;
         }
+        upsert_product(tx, &NewProduct { id: UNPRICED, name: "Sample", department: None })
+            .map_err(said)?;
+        let (size, colour, favourite) = (None, None, None);
+        let variant =
+            NewVariant { sku: UNPRICED, product: UNPRICED, size, colour, tax_class: 1, favourite };
+        upsert_variant(tx, &variant).map_err(said)?;
         Ok(())
     });
     chain.unwrap();

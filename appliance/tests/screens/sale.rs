@@ -398,3 +398,21 @@ fn a_script_is_given_parts_and_each_change_is_told() {
     let nobody = counter.first_news("/events?screen=checkout");
     assert!(!nobody.contains("id=\"roll\""), "the basket is for who is signed on: {nobody}");
 }
+
+// Proves TS-19.
+#[test]
+fn what_has_no_price_is_sold_only_by_who_may_set_one() {
+    let (_store, counter) = open();
+    refused(&counter.scan("1099"), "has no price in this store");
+    counter.submit(&counter.get("/checkout").page, "/signoff", &[]);
+    counter.sign_on("9520002", "2222");
+    counter.scan("1001");
+    let rung = counter.scan("1099");
+    assert_eq!(rung.place, "/checkout?line=2", "it asks for a price at once");
+    let page = counter.get(&rung.place).page;
+    assert!(page.contains("SKU 1099 has no price") && page.contains("€79.00"), "{page}");
+    assert!(!page.contains("Take payment"), "a basket without a total is not paid");
+    counter.submit(&page, "/checkout/open-price", &[("price", "5.00")]);
+    assert_eq!(counter.pay("card", "").place, "/checkout/done");
+    assert_eq!(counter.receipts()[0].receipt.total, Money(8_400));
+}
