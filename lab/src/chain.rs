@@ -7,7 +7,7 @@ use crate::import_files::ImportFile;
 use crate::layout::{Place, Seat};
 use crate::process::{Process, ProcessError, Programs, run, wait_for};
 use crate::wires::Wire;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -320,9 +320,19 @@ impl Chain {
     }
 }
 
-/// Whether somebody takes connections there.
+/// Whether a whole process answers there.
 pub fn answers(page: SocketAddr) -> bool {
-    std::net::TcpStream::connect_timeout(&page, Duration::from_millis(200)).is_ok()
+    // A port that is bound is not enough: what is asked of the process next may need all of it.
+    let asked = || -> std::io::Result<bool> {
+        let limit = Duration::from_millis(500);
+        let mut line = std::net::TcpStream::connect_timeout(&page, limit)?;
+        line.set_read_timeout(Some(limit))?;
+        write!(line, "GET /status HTTP/1.1\r\nHost: {page}\r\nConnection: close\r\n\r\n")?;
+        let mut first = [0; 12];
+        line.read_exact(&mut first)?;
+        Ok(first.ends_with(b" 200"))
+    };
+    asked().unwrap_or(false)
 }
 
 fn broker_of(places: &[Place], seat: Seat) -> Option<SocketAddr> {
