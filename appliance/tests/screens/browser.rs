@@ -68,3 +68,13 @@ fn no_scan_of_a_fast_hand_is_lost_or_doubled_wherever_the_focus_is() {
     window.wait("document.querySelector('.last b').innerText.startsWith('40 ×')");
     assert_eq!(window.run("return document.getElementById('code').value"), "");
 }
+
+#[test]
+fn the_back_office_page_holds_its_sizes() {
+    let store = Store::back_office();
+    let counter = store.start();
+    let Some(window) = Window::open() else { return };
+    window.load(&counter.address);
+    window.wait("document.getElementById('devices')");
+    nothing_is_wrong(&window, "back office");
+}

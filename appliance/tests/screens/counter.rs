@@ -14,6 +14,7 @@ use appliance::{clock, server};
 use selvedge_domain::receipts::{self, WholeReceipt};
 use selvedge_sync::admission::Admission;
 use selvedge_sync::device_keys::SoftwareKeys;
+use selvedge_sync::origin::Role;
 use selvedge_transport::address::BrokerAddress;
 use tokio::runtime::Runtime;
 use ureq::Agent;
@@ -41,8 +42,16 @@ pub struct Store {
 
 impl Store {
     pub fn new() -> Store {
+        Store::of("s0001-p01", Role::Pos, "T1")
+    }
+
+    pub fn back_office() -> Store {
+        Store::of("s0001-b01", Role::BackOffice, "B1")
+    }
+
+    fn of(device: &str, role: Role, label: &str) -> Store {
         let folder = tempfile::tempdir().unwrap();
-        let admission = headquarters::admit_and_fill(folder.path());
+        let admission = headquarters::admit_and_fill(folder.path(), device, role, label);
         Store { folder, admission }
     }
 
@@ -91,9 +100,11 @@ pub struct Answer {
 impl Counter {
     fn start(data: &Path, admission: &Admission, wishes: Wishes) -> Counter {
         let runtime = Runtime::new().unwrap();
+        let (own, space) = (admission.own(), wishes.space_min_mib);
+        let (device, role) = (own.device.as_str(), own.role.as_str());
         let written = format!(
-            "device = \"s0001-p01\"\nrole = \"pos\"\ndata = {data:?}\nadmission = \"unused\"\nspace_min_mib = {}\nlock_after_s = 86400\n",
-            wishes.space_min_mib
+            "device = \"{device}\"\nrole = \"{role}\"\ndata = {data:?}\nadmission = \"unused\"\n\
+             space_min_mib = {space}\nlock_after_s = 86400\n"
         );
         let config = Config::parse(Path::new("test.toml"), &written).unwrap();
         let setup = Setup {

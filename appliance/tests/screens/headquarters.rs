@@ -56,8 +56,8 @@ fn now(steady: i64) -> Now {
     Now { wall: Millis(1_700_000_000_000 + steady), steady: Millis(steady) }
 }
 
-/// Admits pos s0001-p01 of store 1 and brings it the master data.
-pub fn admit_and_fill(folder: &Path) -> Admission {
+/// Admits a device of store 1 and brings it the master data.
+pub fn admit_and_fill(folder: &Path, device: &str, role: Role, label: &str) -> Admission {
     let authority = SoftwareKeys::from_seed([1; 32]);
     let hq_keys = SoftwareKeys::from_seed([2; 32]);
     let pos_keys = SoftwareKeys::from_seed(POS_SEED);
@@ -66,7 +66,7 @@ pub fn admit_and_fill(folder: &Path) -> Admission {
         Row::sign(Origin::new(origin).unwrap(), &device, store, role, label, key, &authority)
     };
     let hq_row = row(1, "hq", 0, Role::Hq, "HQ", hq_keys.public());
-    let own = row(2, "s0001-p01", 1, Role::Pos, "T1", pos_keys.public());
+    let own = row(2, device, 1, role, label, pos_keys.public());
     let admission = |first: &Row, other: &Row| Admission {
         authority: authority.public(),
         rows: vec![first.clone(), other.clone()],
