@@ -242,8 +242,9 @@ fn a_pos_sells_with_everything_else_dead() {
     }
     let page = counter.get("/checkout").page;
     assert!(page.contains("3 acts kept here only"), "three open stitches: {page}");
-    let status = counter.get("/status").page;
-    assert!(status.contains("\"parent_up\":false") && status.contains("\"queue\":3"), "{status}");
+    // The engine tells its status a moment after the write has returned.
+    let tells = |what: &str| (0..2_000).any(|_| counter.get("/status").page.contains(what));
+    assert!(tells("\"parent_up\":false") && tells("\"queue\":3"), "three entries wait");
 }
 
 // Proves TS-18.
@@ -429,4 +430,32 @@ fn a_back_office_shows_its_devices_and_sells_nothing() {
     );
     assert_eq!(counter.get("/checkout").status, 404);
     assert!(counter.get("/status.txt").page.starts_with("device s0001-b01 (back-office, store 1"));
+}
+
+// Proves TS-17.
+#[test]
+fn a_gift_costs_nothing_and_is_a_receipt_all_the_same() {
+    let store = Store::new();
+    let counter = store.start();
+    counter.sign_on("9520002", "2222");
+    counter.scan("1005");
+    counter.fill("/checkout?line=1", "/checkout/discount", &[("percent", "100")]);
+    let begun = counter.fill("/checkout", "/checkout/pay", &[]);
+    assert_eq!(begun.place, "/checkout/pay");
+    let finished = counter.fill("/checkout/pay", "/checkout/pay/finish", &[]);
+    assert_eq!(finished.place, "/checkout/done", "{}", finished.page);
+    let receipts = counter.receipts();
+    assert_eq!((receipts[0].receipt.total, receipts[0].tenders.len()), (Money(0), 0));
+}
+
+// Proves TS-18.
+#[test]
+fn a_tender_is_given_back_before_the_basket_changes() {
+    let (_store, counter) = open();
+    counter.scan("1001");
+    counter.pay("cash", "20.00");
+    refused(&counter.scan("1002"), "take the tenders off before the basket changes");
+    counter.fill("/checkout/pay", "/checkout/pay/take-off", &[]);
+    assert_eq!(counter.scan("1002").status, 303);
+    assert!(counter.get("/checkout/pay").page.contains("<b>€90.90</b>"));
 }
