@@ -1,4 +1,4 @@
-//! Power goes at every disk operation of a write and of an apply
+//! Power goes at every disk operation of a write and an apply
 
 use selvedge_simulator::dice::Dice;
 use selvedge_simulator::disk;
