@@ -8,6 +8,12 @@ pub mod payload;
 
 pub mod apply;
 
+pub mod latency;
+
+pub mod idle;
+
+pub mod paint;
+
 use crate::bench_desk::Fault;
 use crate::figure::{Figure, Kept};
 use std::process::Command;
@@ -21,6 +27,9 @@ const BENCHES: &[(&str, Measure)] = &[
     ("receipt", receipt::measure),
     ("payload", payload::measure),
     ("apply", apply::measure),
+    ("latency", latency::measure),
+    ("idle", idle::measure),
+    ("paint", paint::measure),
 ];
 
 /// Runs one bench in this process. None when there is no such bench.

@@ -25,6 +25,7 @@ pub mod check;
 pub mod bench_desk;
 pub mod cpu;
 pub mod plain_sale;
+pub mod browser;
 pub mod bench;
 pub mod lab_pos;
 pub mod meter;

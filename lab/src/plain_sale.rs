@@ -1,6 +1,6 @@
 //! The rows of one checkout as plain statements
 
-use crate::bench_desk::{Fault, LINES, PRICE_MINOR, STORE, trade_migrations, zipf};
+use crate::bench_desk::{Fault, LINES, STORE, price_minor, trade_migrations, zipf};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, Transaction};
@@ -40,18 +40,19 @@ pub fn write(
     skus: i64,
     dice: &mut ChaCha8Rng,
 ) -> rusqlite::Result<()> {
-    let total = PRICE_MINOR * LINES as i64;
+    let skus: Vec<i64> = (0..LINES).map(|_| zipf(dice, skus)).collect();
+    let total: i64 = skus.iter().map(|sku| price_minor(*sku)).sum();
     tx.prepare_cached(
         "INSERT INTO receipt (id, no, kind, cashier, at, store, total_minor, tax_minor)
          VALUES (row_id(), ?1, 1, 1, ?2, ?3, ?4, ?5)",
     )?
     .execute((no, at_ms, STORE, total, total / 6))?;
     let receipt = tx.last_insert_rowid();
-    for line in 1..=LINES {
+    for (sku, line) in skus.iter().zip(1_i64..) {
         tx.prepare_cached(
             "INSERT INTO receipt_line (receipt, no, sku, quantity, unit_minor, tax_class) VALUES (?1, ?2, ?3, 1, ?4, 1)",
         )?
-        .execute((receipt, line as i64, zipf(dice, skus), PRICE_MINOR))?;
+        .execute((receipt, line, sku, price_minor(*sku)))?;
     }
     tx.prepare_cached(
         "INSERT INTO tender (receipt, no, kind, amount_minor) VALUES (?1, 1, 2, ?2)",

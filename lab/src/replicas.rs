@@ -45,13 +45,18 @@ pub fn all_at_hq(chain: &Chain) -> Result<bool, ReplicaError> {
     Ok(true)
 }
 
+/// The number that the rows of a device bear, as HQ gave it.
+pub fn origin_of(chain: &Chain, seat: Seat) -> Result<u32, ReplicaError> {
+    let name = seat.device();
+    let devices = verdict::devices(&reader(chain.place(Seat::Hq))?)?;
+    let device = devices.into_iter().rev().find(|device| device.device == name);
+    Ok(device.ok_or(ReplicaError::UnknownDevice(name))?.origin)
+}
+
 /// The receipts that a device wrote, as itself and as HQ has them.
 pub fn receipts_of(chain: &Chain, seat: Seat) -> Result<(Receipts, Receipts), ReplicaError> {
     let hq = reader(chain.place(Seat::Hq))?;
-    let name = seat.device();
-    let devices = verdict::devices(&hq)?;
-    let device = devices.into_iter().rev().find(|device| device.device == name);
-    let origin = device.ok_or(ReplicaError::UnknownDevice(name))?.origin;
+    let origin = origin_of(chain, seat)?;
     let of_origin = |db: &Connection| {
         Ok::<_, rusqlite::Error>(verdict::receipts(db)?.remove(&origin).unwrap_or_default())
     };

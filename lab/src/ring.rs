@@ -162,3 +162,52 @@ fn card(lines: &[BasketLine]) -> Result<Vec<Tender>, RingError> {
         vec![Tender { kind: TenderKind::Card, given: due }]
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench_desk::{BEGIN_MS, BenchDesk, Ground, STORE};
+    use selvedge_sync::hlc::Millis;
+
+    fn row(sku: u32, quantity: i64, price_minor: i64, disposition: Disposition) -> Row {
+        Row { sku, quantity, price_minor, disposition }
+    }
+
+    fn invoices() -> [Invoice; 3] {
+        let invoice =
+            |number: &str, rows| Invoice { number: number.to_owned(), at_ms: BEGIN_MS, rows };
+        let gift = row(3, 1, 0, Disposition::Sold);
+        [
+            invoice("7001", vec![row(1, 6, 255, Disposition::Sold), gift]),
+            invoice("C7002", vec![row(1, -2, 255, Disposition::TakenBack)]),
+            invoice("7003", vec![row(2, -40, 0, Disposition::Moved)]),
+        ]
+    }
+
+    fn ring_all(desk: &mut BenchDesk) -> Rung {
+        let mut all = Rung::default();
+        for invoice in invoices() {
+            let written = desk.pos.write(Millis(BEGIN_MS), |tx| ring(tx, STORE.into(), &invoice));
+            all.add(written.unwrap().value);
+        }
+        all
+    }
+
+    #[test]
+    fn a_sale_a_cancellation_and_a_write_off_are_rung_up_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let ground = Ground { folder: folder.path().to_owned(), vfs: None };
+        let mut desk = BenchDesk::make(&ground, 10).unwrap();
+        desk.pos.db().execute_batch(MIGRATION.1).unwrap();
+
+        let first = ring_all(&mut desk);
+        assert_eq!((first.sales, first.returns, first.movements, first.lines), (1, 1, 1, 3));
+        assert_eq!(first.total_minor, 6 * 255 - 2 * 255);
+
+        let again = ring_all(&mut desk);
+        assert_eq!((again.rows(), again.rows_before), (0, 4));
+        let receipts: i64 =
+            desk.pos.db().query_row("SELECT count(*) FROM receipt", [], |row| row.get(0)).unwrap();
+        assert_eq!(receipts, 2);
+    }
+}
