@@ -11,9 +11,6 @@ use selvedge_sync::origin::{Role, Stream};
 use selvedge_sync::talk::{Input, PeerId};
 use selvedge_sync::topics::Kind;
 
-/// Mean time between two faults of one kind at one place, apart from power.
-const FAULT_EVERY_MS: i64 = 300_000;
-
 impl Stage {
     /// Plans the first fault of each kind that this run knows.
     pub fn plan_mishaps(&mut self) {
@@ -41,7 +38,8 @@ impl Stage {
     }
 
     fn plan_fault(&mut self, happening: Happening) {
-        let in_ms = self.trouble.between(10_000, 2 * FAULT_EVERY_MS);
+        let mean_ms = self.size.fault_every_ms();
+        let in_ms = self.trouble.between(10_000, 2 * mean_ms.max(10_000));
         self.plan(in_ms, happening);
     }
 
@@ -125,7 +123,8 @@ impl Stage {
         if told {
             self.plan(0, Happening::Leave(child));
         }
-        let in_ms = self.trouble.between(2_000, 180_000);
+        let longest_ms = self.size.fault_every_ms() * 6 / 10;
+        let in_ms = self.trouble.between(2_000, longest_ms.max(2_000));
         self.plan(in_ms, Happening::HealLine(child));
     }
 

@@ -45,7 +45,7 @@ impl Supply {
             1 => Loss::Everything,
             _ => Loss::Torn,
         };
-        Cut { after_operations, loss, dark_ms: dice.between(1_000, 120_000) }
+        Cut { after_operations, loss, dark_ms: dice.between(1_000, 1_000 + 2 * self.calm_ms) }
     }
 }
 

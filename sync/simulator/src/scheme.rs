@@ -23,11 +23,16 @@ pub struct Size {
 
 impl Default for Size {
     fn default() -> Size {
-        Size { stores: 2, pos: 2, minutes: 30, sale_every_ms: 15_000 }
+        Size { stores: 2, pos: 2, minutes: 4, sale_every_ms: 5_000 }
     }
 }
 
 impl Size {
+    /// Mean time between two faults of one kind at one place: six of them in a run, however short it is.
+    pub fn fault_every_ms(&self) -> i64 {
+        i64::from(self.minutes) * 10_000
+    }
+
     /// The options that make a run this large, for a command line.
     pub fn options(&self) -> String {
         let usual = Size::default();
@@ -72,7 +77,7 @@ pub struct Faults {
 
 impl Faults {
     /// The faults of one seed: each kind is on in two of three.
-    pub fn roll(dice: &mut Dice) -> Faults {
+    pub fn roll(dice: &mut Dice, size: Size) -> Faults {
         let on = |dice: &mut Dice| dice.chance(667);
         let mut share = |value: u64| if on(dice) { value } else { 0 };
         let rough = Weather::ROUGH;
@@ -92,7 +97,10 @@ impl Faults {
             clock_jumps: on(dice),
             lies: on(dice),
             clocks: ClockWorld::roll(dice),
-            supply: Supply { between_ms: dice.between(120_000, 900_000), calm_ms: 60_000 },
+            supply: Supply {
+                between_ms: dice.between(120_000, 900_000) * i64::from(size.minutes) / 30,
+                calm_ms: size.fault_every_ms() / 5,
+            },
         }
     }
 
@@ -119,7 +127,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_fault_is_on_in_some_seeds_and_off_in_others() {
-        let rolled: Vec<Faults> = (0..60).map(|seed| Faults::roll(&mut Dice::new(seed))).collect();
+        let rolled: Vec<Faults> =
+            (0..60).map(|seed| Faults::roll(&mut Dice::new(seed), Size::default())).collect();
         let kinds: [fn(&Faults) -> bool; 8] = [
             |faults| faults.weather.lost > 0,
             |faults| faults.weather.damaged > 0,

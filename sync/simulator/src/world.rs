@@ -38,7 +38,7 @@ pub struct Report {
 
 /// Runs one seed of this size, with the faults that the seed allows.
 pub fn run(seed: u64, size: Size) -> Result<Report, Box<Violation>> {
-    run_with(seed, size, Faults::roll(&mut Dice::new(seed).split("faults")))
+    run_with(seed, size, Faults::roll(&mut Dice::new(seed).split("faults"), size))
 }
 
 /// Runs one seed with these faults.
