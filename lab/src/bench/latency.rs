@@ -33,6 +33,8 @@ pub fn measure() -> Result<Vec<Figure>, Fault> {
     let (mut chain, files) = demo::lay_out(&world, wanted, &runtime)?;
     chain.make(&files, &|_| {})?;
     chain.start_all(&|_| {})?;
+    let has_tables = |no| replicas::receipts_of(&chain, Seat::Pos { store: 1, no }).is_ok();
+    wait_for(Duration::from_secs(READY_S), || (1..=POS).all(has_tables));
     let measured = trade(&chain, &world)?;
     chain.stop_all();
     let ms: Vec<f64> = measured.into_iter().flatten().collect();
