@@ -1,8 +1,9 @@
 //! Hears each row change and takes the difference at commit
 //!
 //! The hook reports rows of a statement that later fails, and rows that a
-//! savepoint takes back. So it is believed only as to which rows were touched
-//! and how they were before; what they are is read again before the commit.
+//! savepoint takes back. So what a row holds is read again before the commit,
+//! unless the write was plain: SQLite then counts as many changed rows as the
+//! hook has heard, no savepoint was ever prepared, and no fact was touched twice.
 
 use crate::{
     entry::{Op, RowChange},
@@ -12,7 +13,7 @@ use crate::{
     value::Value,
 };
 use rusqlite::Connection;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Why the writes are made, and so whether they are captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +61,19 @@ pub enum CaptureError {
 #[derive(Debug)]
 pub struct Touched {
     place: usize,
+    /// Empty for a row that was added, whose key stands in `after`.
     key: Vec<Value>,
     /// None when there was no such row.
     before: Option<Vec<Value>>,
+    /// The row as it was added, to be believed in a plain write.
+    after: Option<Vec<Value>>,
+}
+
+/// The rows that were touched in a write.
+#[derive(Debug)]
+pub struct TouchedRows {
+    rows: Vec<Touched>,
+    plain: bool,
 }
 
 /// What the hook has heard since the write began.
@@ -74,11 +85,19 @@ pub struct Capture {
     places: HashMap<(usize, Vec<Value>), usize>,
     fault: Option<CaptureError>,
     stray: bool,
+    /// Calls of the hook since the write began, for any table.
+    heard: u64,
+    /// A fact was touched again after it was added.
+    twice: bool,
+    /// Somebody has prepared a savepoint on this connection; it may run at any time.
+    savepoints: bool,
+    /// The schema has virtual tables, whose rows SQLite counts and the hook does not hear.
+    virtual_tables: bool,
 }
 
 impl Capture {
     /// Hears nothing until the first write begins.
-    pub fn new(tables: Tables) -> Capture {
+    pub fn new(tables: Tables, virtual_tables: bool) -> Capture {
         Capture {
             tables,
             mode: Mode::Outside,
@@ -86,6 +105,10 @@ impl Capture {
             places: HashMap::new(),
             fault: None,
             stray: false,
+            heard: 0,
+            twice: false,
+            savepoints: false,
+            virtual_tables,
         }
     }
 
@@ -101,6 +124,13 @@ impl Capture {
         self.places.clear();
         self.fault = None;
         self.stray = false;
+        self.heard = 0;
+        self.twice = false;
+    }
+
+    /// A statement about a savepoint was prepared. The engine's own are never run inside a deed.
+    pub fn see_savepoint(&mut self) {
+        self.savepoints |= self.mode != Mode::Engine;
     }
 
     /// True when this commit must become a rollback: rows without an entry.
@@ -122,6 +152,7 @@ impl Capture {
         if self.mode == Mode::Engine {
             return;
         }
+        self.heard += 1;
         let Some(place) = self.tables.place(touch.table) else { return };
         if self.mode == Mode::Outside {
             self.stray = true;
@@ -145,6 +176,13 @@ impl Capture {
         if touch.columns() != columns {
             return Err(CaptureError::ColumnsChanged(name()));
         }
+        if touch.action == Action::Insert && table.rule.only_adds() {
+            let row: Option<Vec<Value>> = (0..columns).map(|column| touch.after(column)).collect();
+            let after = Some(row.ok_or_else(|| CaptureError::OddValue(name()))?);
+            self.touched.push(Touched { place, key: Vec::new(), before: None, after });
+            return Ok(());
+        }
+        self.twice |= table.rule.only_adds();
         let read = |column: usize| match touch.action {
             Action::Insert => touch.after(column),
             Action::Update | Action::Delete => touch.before(column),
@@ -173,15 +211,20 @@ impl Capture {
             }
         };
         self.places.insert((place, key.clone()), self.touched.len());
-        self.touched.push(Touched { place, key, before });
+        self.touched.push(Touched { place, key, before, after: None });
         Ok(())
     }
 
-    /// The rows that were touched. The commit is allowed from now on, so the caller writes the
-    /// entry before it commits.
-    pub fn take_touched(&mut self) -> Result<Vec<Touched>, CaptureError> {
+    /// The rows that were touched, given how many rows SQLite says were changed. The commit is allowed
+    /// from now on, so the caller writes the entry before it commits.
+    pub fn take_touched(&mut self, changed: u64) -> Result<TouchedRows, CaptureError> {
         self.places.clear();
-        self.fault.take().map_or(Ok(std::mem::take(&mut self.touched)), Err)
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        let told_of_all = self.heard == changed && !self.virtual_tables;
+        let plain = told_of_all && !self.savepoints && !self.twice;
+        Ok(TouchedRows { rows: std::mem::take(&mut self.touched), plain })
     }
 }
 
@@ -192,13 +235,26 @@ impl Capture {
 pub fn difference(
     db: &Connection,
     tables: &Tables,
-    touched: Vec<Touched>,
+    touched: TouchedRows,
 ) -> Result<Vec<RowChange>, DifferenceError> {
-    let mut changes = Vec::with_capacity(touched.len());
-    for touched in touched {
-        let table = tables.at(touched.place);
-        let now = read_row(db, table, &touched.key)?;
-        changes.extend(compare(table, touched, now)?);
+    let mut changes = Vec::with_capacity(touched.rows.len());
+    let mut seen = HashSet::new();
+    for mut row in touched.rows {
+        let table = tables.at(row.place);
+        if touched.plain && row.after.is_some() {
+            let now = row.after.take();
+            changes.extend(compare(table, row, now)?);
+            continue;
+        }
+        if let Some(after) = row.after.take() {
+            row.key = table.layout.key.iter().map(|column| after[*column].clone()).collect();
+        }
+        // Of a row that was touched twice the first touch counts: it knows what was before.
+        if !seen.insert((row.place, row.key.clone())) {
+            continue;
+        }
+        let now = read_row(db, table, &row.key)?;
+        changes.extend(compare(table, row, now)?);
     }
     group(&mut changes);
     Ok(changes)

@@ -25,6 +25,7 @@ CREATE TABLE sync_log (
     seq    INTEGER NOT NULL CHECK (seq >= 1),
     entry  BLOB NOT NULL,
     chain  BLOB,
+    next_counter INTEGER,
     PRIMARY KEY (origin, stream, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE sync_head (
@@ -33,7 +34,6 @@ CREATE TABLE sync_head (
     seq          INTEGER NOT NULL,
     chain        BLOB NOT NULL,
     stamp        INTEGER NOT NULL,
-    next_counter INTEGER,
     bytes        INTEGER NOT NULL,
     PRIMARY KEY (stream, origin)
 ) STRICT, WITHOUT ROWID;
@@ -114,8 +114,11 @@ impl LogHead {
 pub type KeptHead = ((Stream, Origin), LogHead, Option<u64>);
 
 /// All heads. Together they are the version vector.
+///
+/// Our own are not kept in `sync_head`: the log knows them, and a write saves a page without them.
 pub fn heads(db: &Connection) -> rusqlite::Result<Vec<KeptHead>> {
-    db.prepare("SELECT stream, origin, seq, chain, stamp, bytes, next_counter FROM sync_head")?
+    let mut heads: Vec<KeptHead> = db
+        .prepare("SELECT stream, origin, seq, chain, stamp, bytes FROM sync_head")?
         .query_map([], |row| {
             let stream = Stream::from_number(row.get(0)?).expect("only streams are kept");
             let origin = Origin::new(row.get(1)?).expect("only origins are kept");
@@ -125,25 +128,59 @@ pub fn heads(db: &Connection) -> rusqlite::Result<Vec<KeptHead>> {
                 stamp: Stamp(row.get::<_, i64>(4)?.cast_unsigned()),
                 bytes: row.get::<_, i64>(5)?.cast_unsigned(),
             };
-            let next = row.get::<_, Option<i64>>(6)?.map(i64::cast_unsigned);
-            Ok(((stream, origin), head, next))
+            Ok(((stream, origin), head, None))
         })?
-        .collect()
+        .collect::<Result<_, _>>()?;
+    let own = db
+        .query_row("SELECT value FROM sync_meta WHERE name = 'origin'", [], |row| row.get(0))
+        .optional()?
+        .and_then(Origin::new);
+    if let Some(own) = own {
+        heads.extend(own_heads(db, own)?);
+        heads.sort_by_key(|(key, _, _)| *key);
+    }
+    Ok(heads)
 }
 
-/// Moves a head; the next counter is given for our own origin only.
+/// The heads of our own streams, read from the ends of the log.
+fn own_heads(db: &Connection, own: Origin) -> rusqlite::Result<Vec<KeptHead>> {
+    let mut next_stream = db.prepare(
+        "SELECT stream FROM sync_log WHERE origin = ?1 AND stream > ?2 ORDER BY stream LIMIT 1",
+    )?;
+    let mut newest = db.prepare(
+        "SELECT seq, entry, next_counter FROM sync_log WHERE origin = ?1 AND stream = ?2
+         ORDER BY seq DESC LIMIT 1",
+    )?;
+    let (mut heads, mut after) = (Vec::new(), -1);
+    while let Some(number) =
+        next_stream.query_row((own.get(), after), |row| row.get::<_, u32>(0)).optional()?
+    {
+        after = i64::from(number);
+        let stream = Stream::from_number(number).expect("only streams are kept");
+        let (seq, stamp, next) = newest.query_row((own.get(), number), |row| {
+            let entry = Reader::open(row.get_ref(1)?.as_blob()?, own);
+            let stamp = entry.map_or(Stamp(0), |entry| entry.header().stamp);
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), stamp, row.get::<_, Option<i64>>(2)?))
+        })?;
+        let chain = chain_at(db, stream, own, seq)?;
+        let head = LogHead { seq, chain, stamp, bytes: 0 };
+        heads.push(((stream, own), head, next.map(i64::cast_unsigned)));
+    }
+    Ok(heads)
+}
+
+/// Moves the head of another origin.
 pub fn set_head(
     db: &Connection,
     stream: Stream,
     origin: Origin,
     head: &LogHead,
-    next_counter: Option<u64>,
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO sync_head (stream, origin, seq, chain, stamp, next_counter, bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO sync_head (stream, origin, seq, chain, stamp, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (stream, origin) DO UPDATE SET seq = excluded.seq, chain = excluded.chain,
-         stamp = excluded.stamp, next_counter = excluded.next_counter, bytes = excluded.bytes",
+         stamp = excluded.stamp, bytes = excluded.bytes",
     )?
     .execute((
         stream.number(),
@@ -151,26 +188,34 @@ pub fn set_head(
         head.seq.cast_signed(),
         head.chain,
         head.stamp.0.cast_signed(),
-        next_counter.map(u64::cast_signed),
         head.bytes.cast_signed(),
     ))?;
     Ok(())
 }
 
-/// Appends an entry under a head that `LogHead::then` has given.
+/// Appends an entry under a head that `LogHead::then` has given; the next counter is ours alone.
 pub fn append(
     db: &Connection,
     stream: Stream,
     origin: Origin,
     head: &LogHead,
     entry: &[u8],
+    next_counter: Option<u64>,
 ) -> rusqlite::Result<()> {
     assert!(!entry.is_empty(), "an entry carries at least one row");
     let kept = head.seq.is_multiple_of(CHAIN_KEPT_EVERY).then_some(head.chain);
     db.prepare_cached(
-        "INSERT INTO sync_log (origin, stream, seq, entry, chain) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO sync_log (origin, stream, seq, entry, chain, next_counter)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute((origin.get(), stream.number(), head.seq.cast_signed(), entry, kept))?;
+    .execute((
+        origin.get(),
+        stream.number(),
+        head.seq.cast_signed(),
+        entry,
+        kept,
+        next_counter.map(u64::cast_signed),
+    ))?;
     Ok(())
 }
 

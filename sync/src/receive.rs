@@ -281,10 +281,10 @@ impl Inner<'_> {
         let rows_before = draft.rows;
         let parked_before = draft.parked.len();
         let mut work = Work { incoming, head, parked: 0 };
-        self.db.prepare_cached("SAVEPOINT frame")?.execute([])?;
+        self.db.prepare_cached("SAVEPOINT sync_frame")?.execute([])?;
         let quick = self.run(&mut work, writer, slice, draft, false)?;
         if !quick {
-            self.db.prepare_cached("ROLLBACK TO frame")?.execute([])?;
+            self.db.prepare_cached("ROLLBACK TO sync_frame")?.execute([])?;
             draft.rows = rows_before;
             draft.parked.truncate(parked_before);
             work.head = head;
@@ -292,7 +292,7 @@ impl Inner<'_> {
             let done = self.run(&mut work, writer, slice, draft, true)?;
             assert!(done, "a careful run parks what it cannot apply");
         }
-        self.db.prepare_cached("RELEASE frame")?.execute([])?;
+        self.db.prepare_cached("RELEASE sync_frame")?.execute([])?;
         self.close(&work, draft)?;
         let whole = work.head.seq == work.incoming.frame.last();
         let bytes = if whole { work.incoming.frame.body_bytes() as u64 } else { 0 };
@@ -377,7 +377,7 @@ impl Inner<'_> {
                 stamp,
                 bytes: work.head.bytes + entry.len() as u64,
             };
-            changelog::append(self.db, stream, origin, &work.head, entry)?;
+            changelog::append(self.db, stream, origin, &work.head, entry, None)?;
             match done {
                 Ok((rows, allow)) => {
                     draft.rows += rows.max(1);
@@ -420,7 +420,7 @@ impl Inner<'_> {
         let frame = &work.incoming.frame;
         let (stream, origin, head) = (frame.stream(), frame.origin(), work.head);
         if !planted::is(Fault::VectorInMemoryOnly) {
-            changelog::set_head(self.db, stream, origin, &head, None)?;
+            changelog::set_head(self.db, stream, origin, &head)?;
         }
         if head.seq == frame.last() {
             assert_eq!(frame.seal().seq, head.seq, "a frame ends at its seal");
@@ -445,12 +445,12 @@ fn careful(
     stream: Stream,
     entry: &[u8],
 ) -> rusqlite::Result<Result<(usize, bool), Parked>> {
-    scope.db.prepare_cached("SAVEPOINT entry")?.execute([])?;
+    scope.db.prepare_cached("SAVEPOINT sync_entry")?.execute([])?;
     let done = match apply::apply(scope, writer, stream, entry) {
         Ok(done) => Ok(done),
         Err(NotApplied::Sqlite(cause)) => return Err(cause),
         Err(NotApplied::Park(why)) => {
-            scope.db.prepare_cached("ROLLBACK TO entry")?.execute([])?;
+            scope.db.prepare_cached("ROLLBACK TO sync_entry")?.execute([])?;
             assert!(
                 why.reason != Reason::Epoch || why.table == 0,
                 "what does not decode names no table"
@@ -458,7 +458,7 @@ fn careful(
             Err(why)
         }
     };
-    scope.db.prepare_cached("RELEASE entry")?.execute([])?;
+    scope.db.prepare_cached("RELEASE sync_entry")?.execute([])?;
     Ok(done)
 }
 

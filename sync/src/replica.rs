@@ -23,6 +23,7 @@ use crate::{
     tables::{self, Tables},
     value::{Kind, Value},
 };
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::{
     collections::BTreeMap,
@@ -120,9 +121,10 @@ impl Replica {
         open::migrate(&mut db, &all)?;
         claim(&db, &path, identity.origin)?;
         let tables = Tables::load(&db)?;
+        let virtual_tables = tables::has_virtual(&db).map_err(failed)?;
         // A statement that was prepared before the hook would escape it.
         db.flush_prepared_statement_cache();
-        let capture = Arc::new(Mutex::new(Capture::new(tables.clone())));
+        let capture = Arc::new(Mutex::new(Capture::new(tables.clone(), virtual_tables)));
         let hook = watch(&mut db, &capture).map_err(failed)?;
         let heads = changelog::heads(&db).map_err(failed)?;
         counter.set(heads.iter().filter_map(|head| head.2).max().unwrap_or(1));
@@ -199,8 +201,10 @@ impl Replica {
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(not_committed)?;
+        let changes_before = tx.total_changes();
         let value = deed(&tx).map_err(WriteError::Refused)?;
-        let touched = hold(&self.capture).take_touched()?;
+        let changed = tx.total_changes() - changes_before;
+        let touched = hold(&self.capture).take_touched(changed)?;
         let rows =
             capture::difference(&tx, &self.tables, touched).map_err(|cause| match cause {
                 DifferenceError::Capture(fault) => WriteError::Capture(fault),
@@ -228,10 +232,7 @@ impl Replica {
             &self.tables.numbered(table).expect("captured tables are declared").layout
         })?;
         let next = head.then(origin, stream, &bytes, stamp);
-        changelog::append(&tx, stream, origin, &next, &bytes)
-            .and_then(|()| {
-                changelog::set_head(&tx, stream, origin, &next, Some(self.counter.next()))
-            })
+        changelog::append(&tx, stream, origin, &next, &bytes, Some(self.counter.next()))
             .map_err(not_committed)?;
         let committed = tx.commit();
         if !planted::is(Fault::WriteAckedUncommitted) {
@@ -367,6 +368,13 @@ fn watch(db: &mut Connection, capture: &Arc<Mutex<Capture>>) -> rusqlite::Result
     db.commit_hook(Some(move || hold(&refuses).refuses_commit()))?;
     let forgets = Arc::clone(capture);
     db.rollback_hook(Some(move || hold(&forgets).forget_stray()))?;
+    let sees = Arc::clone(capture);
+    db.authorizer(Some(move |asked: AuthContext<'_>| {
+        if matches!(asked.action, AuthAction::Savepoint { .. }) {
+            hold(&sees).see_savepoint();
+        }
+        Authorization::Allow
+    }))?;
     let heard = Arc::clone(capture);
     Ok(preupdate::listen(db, move |touch| hold(&heard).hear(touch)))
 }

@@ -150,6 +150,13 @@ impl Tables {
     }
 }
 
+/// Whether the schema has virtual tables.
+pub fn has_virtual(db: &Connection) -> rusqlite::Result<bool> {
+    db.query_row("SELECT count(*) FROM pragma_table_list WHERE type = 'virtual'", [], |row| {
+        row.get::<_, i64>(0).map(|count| count > 0)
+    })
+}
+
 struct Declared {
     id: u32,
     name: String,

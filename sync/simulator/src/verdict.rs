@@ -12,6 +12,7 @@ use selvedge_sync::hlc::Stamp;
 use selvedge_sync::origin::{Origin, Stream};
 use selvedge_sync::replica::Replica;
 use selvedge_sync::seal;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a check found: nothing, or a sentence.
@@ -54,29 +55,11 @@ fn sqlite<T>(found: rusqlite::Result<T>) -> Result<T, String> {
 type KeptHead = (Stream, Origin, u64, [u8; 32]);
 
 fn heads(db: &Connection) -> Result<Vec<KeptHead>, String> {
-    let select = db
-        .prepare_cached("SELECT stream, origin, seq, chain FROM sync_head ORDER BY stream, origin");
-    let mut select = sqlite(select)?;
-    let rows = select.query_map([], |row| {
-        Ok((
-            row.get::<_, u32>(0)?,
-            row.get::<_, u32>(1)?,
-            row.get::<_, i64>(2)?,
-            row.get::<_, [u8; 32]>(3)?,
-        ))
-    });
-    sqlite(rows)?
-        .map(|row| {
-            let (stream, origin, seq, chain) = sqlite(row)?;
-            let stream = Stream::from_number(stream).ok_or("a head of no stream")?;
-            Ok((
-                stream,
-                Origin::new(origin).ok_or("a head of no origin")?,
-                seq.cast_unsigned(),
-                chain,
-            ))
-        })
-        .collect()
+    let heads = sqlite(changelog::heads(db))?;
+    Ok(heads
+        .into_iter()
+        .map(|((stream, origin), head, _)| (stream, origin, head.seq, head.chain))
+        .collect())
 }
 
 /// The version vector as it is kept in the database.
@@ -288,16 +271,21 @@ pub fn check_i12(before: &Vector, now: &Vector) -> Finding {
 /// I13: an entry counts once. Each entry of a store's device is one sale or one movement, unless it is parked.
 pub fn check_i13(db: &Connection, hq: Origin) -> Finding {
     const COUNTS: &str = "
-        SELECT origin, sum(seq) - (SELECT count(*) FROM sync_parked p WHERE p.origin = h.origin),
-               (SELECT count(*) FROM sale WHERE id >> 40 = h.origin)
-             + (SELECT count(*) FROM movement WHERE id >> 40 = h.origin)
-        FROM sync_head h WHERE origin <> ?1 GROUP BY origin";
+        SELECT (SELECT count(*) FROM sync_parked p WHERE p.origin = ?1),
+               (SELECT count(*) FROM sale WHERE id >> 40 = ?1)
+             + (SELECT count(*) FROM movement WHERE id >> 40 = ?1)";
+    let mut entries: BTreeMap<Origin, u64> = BTreeMap::new();
+    for (_, origin, seq, _) in heads(db)?.into_iter().filter(|head| head.1 != hq) {
+        *entries.entry(origin).or_default() += seq;
+    }
     let mut select = sqlite(db.prepare_cached(COUNTS))?;
-    let rows = sqlite(select.query_map([hq.get()], |row| <(u32, i64, i64)>::try_from(row)))?;
-    for row in rows {
-        let (origin, entries, facts) = sqlite(row)?;
-        if facts != entries {
-            return Err(format!("origin {origin}: {facts} facts out of {entries} entries"));
+    for (origin, entries) in entries {
+        let counted = select.query_row([origin.get()], |row| <(i64, i64)>::try_from(row));
+        let (parked, facts) = sqlite(counted)?;
+        if facts + parked != entries.cast_signed() {
+            return Err(format!(
+                "origin {origin}: {facts} facts and {parked} parked out of {entries} entries"
+            ));
         }
     }
     Ok(())

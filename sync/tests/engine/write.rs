@@ -72,6 +72,41 @@ fn a_savepoint_that_is_rolled_back_is_not_in_the_entry() {
 }
 
 #[test]
+fn a_fact_that_is_taken_back_in_its_own_write_is_not_in_the_entry() {
+    let mut place = pos();
+    let sql = "INSERT INTO part VALUES (1, 1, 5, 1), (1, 2, 5, 2); DELETE FROM part WHERE no = 1;
+               INSERT INTO part VALUES (1, 3, 5, 1); UPDATE part SET amount = 7 WHERE no = 3";
+    place.write(5, |tx| tx.execute_batch(sql)).unwrap();
+    let sql = "INSERT INTO part VALUES (2, 1, 5, 1); DELETE FROM part WHERE act = 2;
+               INSERT INTO part VALUES (2, 1, 5, 3)";
+    place.write(5, |tx| tx.execute_batch(sql)).unwrap();
+    expect![[r#"
+        [
+            "8501011a00050000018184020084210205028421030507",
+            "8501011a0005000101818302008422010503",
+        ]
+    "#]]
+    .assert_debug_eq(&entries(&place));
+}
+
+#[test]
+fn a_savepoint_from_the_cache_is_seen_too() {
+    let mut place = pos();
+    for no in 1..=3 {
+        place
+            .write(5, |tx| {
+                tx.prepare_cached("SAVEPOINT again")?.execute([])?;
+                tx.execute("INSERT INTO part VALUES (1, ?1, 5, 1)", [no])?;
+                tx.prepare_cached("ROLLBACK TO again")?.execute([])?;
+                tx.execute("INSERT INTO part VALUES (9, ?1, 5, 1)", [no])
+            })
+            .unwrap();
+    }
+    assert_eq!(place.holds(), "\npart 9 1 5 1\npart 9 2 5 1\npart 9 3 5 1\n\nsum 5 3\n");
+    assert!(entries(&place).iter().all(|entry| entry.len() == entries(&place)[0].len()));
+}
+
+#[test]
 fn a_write_that_changes_nothing_makes_no_entry() {
     let mut place = Place::new(&row("hq-w1", 1, 0, Role::Hq), &[], false);
     place.write(1, |tx| tx.execute("INSERT INTO rate VALUES (1, 5, NULL)", [])).unwrap();
