@@ -266,7 +266,9 @@ impl Hub {
         }
         let differs =
             ack.digests.iter().any(|(stream, digest)| digest_of(replica, *stream) != *digest);
-        if differs && !peer.session.is_waiting() {
+        if differs && peer.session.is_waiting() {
+            peer.session.doubt_flights(now.steady);
+        } else if differs {
             peer.session.want_need(now.steady);
         }
         if *from == PeerId::Parent {

@@ -370,6 +370,17 @@ impl Session {
         self.want_need(now);
     }
 
+    /// The other side is idle and lacks something. What is under way longer than a beat is lost: send it again now.
+    pub fn doubt_flights(&mut self, now: Millis) {
+        let is_fresh = |flight: &Flight| {
+            self.sent_at.get(&flight.key).is_some_and(|at| now.0 < at + self.beat_ms)
+        };
+        if !self.flights.is_empty() && !self.flights.iter().any(is_fresh) {
+            self.resend_wait = RESEND_MS;
+            self.resend_at = Some(now.0);
+        }
+    }
+
     /// True while anything is under way to the other side.
     pub fn is_waiting(&self) -> bool {
         !self.flights.is_empty()
