@@ -7,6 +7,7 @@ use crate::{
     allow_list::Row,
     entry::{EntryError, Op},
     entry_reader::{Reader, Run},
+    hlc::Stamp,
     origin::{Origin, Role, Stream},
     planted::{self, Fault},
     rule::StreamRule,
@@ -105,13 +106,50 @@ struct Source {
     stream: Stream,
 }
 
-/// Applies one entry. Says how many rows, and whether the allow-list has changed.
+/// What an applied entry did.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// Rows that it held.
+    pub rows: usize,
+    /// Whether the allow-list has changed.
+    pub allow_changed: bool,
+    /// When it was written.
+    pub stamp: Stamp,
+}
+
+/// Statements that add rows, kept from entry to entry.
+pub struct Prepared<'d> {
+    db: &'d Connection,
+    adding: Vec<(u32, CachedStatement<'d>)>,
+}
+
+impl<'d> Prepared<'d> {
+    /// None yet; they are prepared as their tables come.
+    pub fn new(db: &'d Connection) -> Prepared<'d> {
+        Prepared { db, adding: Vec::new() }
+    }
+
+    fn adding(&mut self, table: &Table) -> rusqlite::Result<&mut CachedStatement<'d>> {
+        let place = match self.adding.iter().position(|(id, _)| *id == table.id) {
+            Some(place) => place,
+            None => {
+                let sql = if table.rule.only_adds() { &table.insert } else { &table.upsert };
+                self.adding.push((table.id, self.db.prepare_cached(sql)?));
+                self.adding.len() - 1
+            }
+        };
+        Ok(&mut self.adding[place].1)
+    }
+}
+
+/// Applies one entry.
 pub fn apply(
     scope: &Scope<'_>,
+    prepared: &mut Prepared<'_>,
     writer: &Row,
     stream: Stream,
     bytes: &[u8],
-) -> Result<(usize, bool), NotApplied> {
+) -> Result<Done, NotApplied> {
     let mut reader = Reader::open(bytes, writer.origin)?;
     let (mut rows, mut allow_changed) = (0, false);
     let mut values = Vec::new();
@@ -122,12 +160,12 @@ pub fn apply(
         may_write(writer, table, stream, run.op)?;
         allow_changed |= run.table == tables::ALLOW_LIST;
         let source = Source { origin: writer.origin, stream };
-        rows += apply_run(scope, table, run, source, &mut reader, &mut values)?;
+        rows += apply_run(scope, prepared, table, run, source, &mut reader, &mut values)?;
         if planted::is(Fault::HalfApplied) {
             break;
         }
     }
-    Ok((rows, allow_changed))
+    Ok(Done { rows, allow_changed, stamp: reader.header().stamp })
 }
 
 fn park(reason: Reason, table: u32, detail: impl Into<String>) -> NotApplied {
@@ -171,24 +209,20 @@ fn may_write(writer: &Row, table: &Table, stream: Stream, op: Op) -> Result<(), 
 
 fn apply_run<'a>(
     scope: &Scope<'_>,
+    prepared: &mut Prepared<'_>,
     table: &Table,
     run: Run,
     source: Source,
     reader: &mut Reader<'a>,
     values: &mut Vec<Borrowed<'a>>,
 ) -> Result<usize, NotApplied> {
-    let mut statement = match run.op {
-        Op::Insert if table.rule.only_adds() => Some(scope.db.prepare_cached(&table.insert)?),
-        Op::Insert => Some(scope.db.prepare_cached(&table.upsert)?),
-        Op::Delete => Some(scope.db.prepare_cached(&table.delete)?),
-        Op::Update => None,
-    };
     let mut rows = 0;
     while let Some(mask) = reader.next_row(&table.layout, values)? {
         check_row(scope, table, run.op, mask, source, values)?;
-        let done = match &mut statement {
-            Some(statement) => execute(statement, values),
-            None => update(scope.db, table, mask, values),
+        let done = match run.op {
+            Op::Insert => execute(prepared.adding(table)?, values),
+            Op::Delete => execute(&mut scope.db.prepare_cached(&table.delete)?, values),
+            Op::Update => update(scope.db, table, mask, values),
         };
         let changed = done.map_err(|cause| refused(table, cause))?;
         match run.op {

@@ -11,7 +11,7 @@ use crate::{
     tables::Tables,
     value::Borrowed,
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 /// The engine's own tables; none of them is replicated.
 pub const SCHEMA: &str = "
@@ -19,15 +19,21 @@ CREATE TABLE sync_meta (
     name  TEXT PRIMARY KEY,
     value ANY NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE sync_log (
+CREATE TABLE sync_lane (
+    lane   INTEGER PRIMARY KEY,
     origin INTEGER NOT NULL,
     stream INTEGER NOT NULL,
-    seq    INTEGER NOT NULL CHECK (seq >= 1),
-    entry  BLOB NOT NULL,
-    chain  BLOB,
-    next_counter INTEGER,
-    PRIMARY KEY (origin, stream, seq)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (origin, stream)
+) STRICT;
+CREATE TABLE sync_log (
+    id    INTEGER PRIMARY KEY,
+    entry BLOB NOT NULL,
+    chain BLOB,
+    next_counter INTEGER
+) STRICT;
+CREATE VIEW sync_entry (origin, stream, seq, entry) AS
+    SELECT origin, stream, id & 0xffffffffff, entry FROM sync_lane
+    JOIN sync_log ON id BETWEEN lane << 40 AND (lane << 40) + 0xffffffffff;
 CREATE TABLE sync_head (
     stream       INTEGER NOT NULL,
     origin       INTEGER NOT NULL,
@@ -79,9 +85,15 @@ pub const SEAL_SPAN_BYTES: u64 = 48 * 1024;
 /// Between two kept seals lie at most this many entries.
 pub const SEAL_SPAN_ENTRIES: u64 = 1_000;
 
+/// Bits of a seq in the key of a log row.
+const SEQ_BITS: u32 = 40;
+
 /// The newest entry of an origin and stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogHead {
+    /// Where its entries lie in the log: rows are numbered `lane << 40 | seq`, so that an origin's
+    /// entries of a stream are neighbours and each is appended behind the last. 0 before the first.
+    pub lane: i64,
     /// Its seq.
     pub seq: u64,
     /// The chain value up to it.
@@ -95,13 +107,14 @@ pub struct LogHead {
 impl LogHead {
     /// Before the first entry.
     pub fn none(origin: Origin, stream: Stream) -> LogHead {
-        LogHead { seq: 0, chain: seal::genesis(origin, stream), stamp: Stamp(0), bytes: 0 }
+        LogHead { lane: 0, seq: 0, chain: seal::genesis(origin, stream), stamp: Stamp(0), bytes: 0 }
     }
 
     /// The head after one more entry.
     pub fn then(&self, origin: Origin, stream: Stream, entry: &[u8], stamp: Stamp) -> LogHead {
         let seq = self.seq + 1;
         LogHead {
+            lane: self.lane,
             seq,
             chain: seal::next(&self.chain, origin, stream, seq, entry),
             stamp,
@@ -118,11 +131,15 @@ pub type KeptHead = ((Stream, Origin), LogHead, Option<u64>);
 /// Our own are not kept in `sync_head`: the log knows them, and a write saves a page without them.
 pub fn heads(db: &Connection) -> rusqlite::Result<Vec<KeptHead>> {
     let mut heads: Vec<KeptHead> = db
-        .prepare("SELECT stream, origin, seq, chain, stamp, bytes FROM sync_head")?
+        .prepare(
+            "SELECT h.stream, h.origin, seq, chain, stamp, bytes, lane FROM sync_head h
+             JOIN sync_lane l ON l.origin = h.origin AND l.stream = h.stream",
+        )?
         .query_map([], |row| {
             let stream = Stream::from_number(row.get(0)?).expect("only streams are kept");
             let origin = Origin::new(row.get(1)?).expect("only origins are kept");
             let head = LogHead {
+                lane: row.get(6)?,
                 seq: row.get::<_, i64>(2)?.cast_unsigned(),
                 chain: row.get(3)?,
                 stamp: Stamp(row.get::<_, i64>(4)?.cast_unsigned()),
@@ -144,26 +161,24 @@ pub fn heads(db: &Connection) -> rusqlite::Result<Vec<KeptHead>> {
 
 /// The heads of our own streams, read from the ends of the log.
 fn own_heads(db: &Connection, own: Origin) -> rusqlite::Result<Vec<KeptHead>> {
-    let mut next_stream = db.prepare(
-        "SELECT stream FROM sync_log WHERE origin = ?1 AND stream > ?2 ORDER BY stream LIMIT 1",
-    )?;
+    let lanes: Vec<(i64, u32)> = db
+        .prepare("SELECT lane, stream FROM sync_lane WHERE origin = ?1 ORDER BY stream")?
+        .query_map([own.get()], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
     let mut newest = db.prepare(
-        "SELECT seq, entry, next_counter FROM sync_log WHERE origin = ?1 AND stream = ?2
-         ORDER BY seq DESC LIMIT 1",
+        "SELECT id, entry, next_counter FROM sync_log WHERE id BETWEEN ?1 AND ?2
+         ORDER BY id DESC LIMIT 1",
     )?;
-    let (mut heads, mut after) = (Vec::new(), -1);
-    while let Some(number) =
-        next_stream.query_row((own.get(), after), |row| row.get::<_, u32>(0)).optional()?
-    {
-        after = i64::from(number);
-        let stream = Stream::from_number(number).expect("only streams are kept");
-        let (seq, stamp, next) = newest.query_row((own.get(), number), |row| {
-            let entry = Reader::open(row.get_ref(1)?.as_blob()?, own);
+    let mut heads = Vec::new();
+    for (lane, stream) in lanes {
+        let stream = Stream::from_number(stream).expect("only streams are kept");
+        let (seq, stamp, next) = newest.query_row((row(lane, 0), row(lane, SEQ_MAX)), |found| {
+            let entry = Reader::open(found.get_ref(1)?.as_blob()?, own);
             let stamp = entry.map_or(Stamp(0), |entry| entry.header().stamp);
-            Ok((row.get::<_, i64>(0)?.cast_unsigned(), stamp, row.get::<_, Option<i64>>(2)?))
+            Ok((seq_of(found.get(0)?), stamp, found.get::<_, Option<i64>>(2)?))
         })?;
         let chain = chain_at(db, stream, own, seq)?;
-        let head = LogHead { seq, chain, stamp, bytes: 0 };
+        let head = LogHead { lane, seq, chain, stamp, bytes: 0 };
         heads.push(((stream, own), head, next.map(i64::cast_unsigned)));
     }
     Ok(heads)
@@ -193,30 +208,51 @@ pub fn set_head(
     Ok(())
 }
 
-/// Appends an entry under a head that `LogHead::then` has given; the next counter is ours alone.
-pub fn append(
-    db: &Connection,
-    stream: Stream,
-    origin: Origin,
-    head: &LogHead,
-    entry: &[u8],
-    next_counter: Option<u64>,
-) -> rusqlite::Result<()> {
-    assert!(!entry.is_empty(), "an entry carries at least one row");
-    let kept = head.seq.is_multiple_of(CHAIN_KEPT_EVERY).then_some(head.chain);
-    db.prepare_cached(
-        "INSERT INTO sync_log (origin, stream, seq, entry, chain, next_counter)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute((
-        origin.get(),
-        stream.number(),
-        head.seq.cast_signed(),
-        entry,
-        kept,
-        next_counter.map(u64::cast_signed),
-    ))?;
-    Ok(())
+/// The key of a log row.
+fn row(lane: i64, seq: u64) -> i64 {
+    assert!(seq <= SEQ_MAX, "a stream has at most 2^40 entries of an origin");
+    lane << SEQ_BITS | seq.cast_signed()
+}
+
+fn seq_of(row: i64) -> u64 {
+    row.cast_unsigned() & SEQ_MAX
+}
+
+/// The highest seq that a row of the log can have.
+const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+
+/// The lane of an origin and stream; makes it before the first entry.
+pub fn lane(db: &Connection, stream: Stream, origin: Origin) -> rusqlite::Result<i64> {
+    db.prepare_cached("INSERT OR IGNORE INTO sync_lane (origin, stream) VALUES (?1, ?2)")?
+        .execute((origin.get(), stream.number()))?;
+    db.prepare_cached("SELECT lane FROM sync_lane WHERE origin = ?1 AND stream = ?2")?
+        .query_row((origin.get(), stream.number()), |row| row.get(0))
+}
+
+/// Appends entries to one lane of the log.
+pub struct Appender<'a>(CachedStatement<'a>);
+
+impl<'a> Appender<'a> {
+    /// Ready to append in this transaction.
+    pub fn new(db: &'a Connection) -> rusqlite::Result<Appender<'a>> {
+        let sql = "INSERT INTO sync_log (id, entry, chain, next_counter) VALUES (?1, ?2, ?3, ?4)";
+        db.prepare_cached(sql).map(Appender)
+    }
+
+    /// Appends an entry under a head that `LogHead::then` has given; the next counter is ours alone.
+    pub fn append(
+        &mut self,
+        head: &LogHead,
+        entry: &[u8],
+        next_counter: Option<u64>,
+    ) -> rusqlite::Result<()> {
+        assert!(!entry.is_empty(), "an entry carries at least one row");
+        assert!(head.lane > 0, "entries are appended to a lane");
+        let kept = head.seq.is_multiple_of(CHAIN_KEPT_EVERY).then_some(head.chain);
+        let next_counter = next_counter.map(u64::cast_signed);
+        self.0.execute((row(head.lane, head.seq), entry, kept, next_counter))?;
+        Ok(())
+    }
 }
 
 /// Entries from `first` on, oldest first: at most `count`, and no more once `bytes` are reached.
@@ -229,10 +265,13 @@ pub fn read(
     bytes: u64,
 ) -> rusqlite::Result<Vec<Vec<u8>>> {
     let mut select = db.prepare_cached(
-        "SELECT seq, entry FROM sync_log WHERE origin = ?1 AND stream = ?2 AND seq >= ?3 AND seq < ?4
-         ORDER BY seq",
+        "SELECT id, entry FROM sync_log, (SELECT lane FROM sync_lane WHERE origin = ?1 AND stream = ?2)
+         WHERE id BETWEEN (lane << 40) + ?3 AND (lane << 40) + ?4 ORDER BY id",
     )?;
-    let last = first.saturating_add(count);
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let last = first.saturating_add(count - 1).min(SEQ_MAX);
     let mut rows =
         select.query((origin.get(), stream.number(), first.cast_signed(), last.cast_signed()))?;
     let (mut entries, mut size) = (Vec::new(), 0);
@@ -242,11 +281,7 @@ pub fn read(
         if size > bytes && !entries.is_empty() {
             break;
         }
-        assert_eq!(
-            row.get::<_, i64>(0)?,
-            (first + entries.len() as u64).cast_signed(),
-            "seq has no gaps"
-        );
+        assert_eq!(seq_of(row.get(0)?), first + entries.len() as u64, "seq has no gaps");
         entries.push(entry);
     }
     Ok(entries)
@@ -261,11 +296,12 @@ pub fn chain_at(
 ) -> rusqlite::Result<[u8; 32]> {
     let kept = db
         .prepare_cached(
-            "SELECT seq, chain FROM sync_log WHERE origin = ?1 AND stream = ?2 AND seq = ?3 AND chain IS NOT NULL",
+            "SELECT id, chain FROM sync_log, (SELECT lane FROM sync_lane WHERE origin = ?1 AND stream = ?2)
+             WHERE id = (lane << 40) + ?3 AND chain IS NOT NULL",
         )?
         .query_row(
             (origin.get(), stream.number(), (seq - seq % CHAIN_KEPT_EVERY).cast_signed()),
-            |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, [u8; 32]>(1)?)),
+            |row| Ok((seq_of(row.get(0)?), row.get::<_, [u8; 32]>(1)?)),
         )
         .optional()?;
     let (from, mut value) = kept.unwrap_or((0, seal::genesis(origin, stream)));
@@ -375,12 +411,13 @@ pub fn acts(
         return Ok(Vec::new());
     };
     let mut select = db.prepare_cached(
-        "SELECT seq, entry FROM sync_log WHERE origin = ?1 AND stream = ?2 ORDER BY seq DESC LIMIT ?3",
+        "SELECT id, entry FROM sync_log, (SELECT lane FROM sync_lane WHERE origin = ?1 AND stream = ?2)
+         WHERE id BETWEEN lane << 40 AND (lane << 40) + 0xffffffffff ORDER BY id DESC LIMIT ?3",
     )?;
     let mut rows = select.query((origin.get(), stream.number(), limit))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let seq = row.get::<_, i64>(0)?.cast_unsigned();
+        let seq = seq_of(row.get(0)?);
         let entry = row.get_ref(1)?.as_blob()?;
         let Ok(mut reader) = Reader::open(entry, origin) else { continue };
         let mut values = Vec::new();

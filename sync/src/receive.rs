@@ -7,10 +7,9 @@
 
 use crate::{
     allow_list::Row,
-    apply::{self, NotApplied, Parked, ParkedKeys, Reason, Scope},
+    apply::{self, Done, NotApplied, Parked, ParkedKeys, Prepared, Reason, Scope},
     capture::Mode,
-    changelog::{self, LogHead},
-    entry_reader::Reader,
+    changelog::{self, Appender, LogHead},
     frame::{Frame, FrameError},
     hlc::{Millis, Stamp},
     origin::{Origin, Stream},
@@ -211,7 +210,7 @@ impl Replica {
                     continue;
                 };
                 let scope = Scope { db: tx, tables: &tables, parked: &still };
-                match careful(&scope, writer, stream, &bytes)? {
+                match careful(&scope, &mut Prepared::new(tx), writer, stream, &bytes)? {
                     Ok(_) => {
                         tx.execute(
                             "DELETE FROM sync_parked WHERE origin = ?1 AND stream = ?2 AND seq = ?3",
@@ -255,7 +254,13 @@ impl Inner<'_> {
             if planted::is(Fault::DuplicateApplied) && frame.last() <= head.seq {
                 let scope = Scope { db: self.db, tables: self.tables, parked: self.parked };
                 for entry in frame.entries() {
-                    let _ = careful(&scope, writer, frame.stream(), entry)?;
+                    let _ = careful(
+                        &scope,
+                        &mut Prepared::new(self.db),
+                        writer,
+                        frame.stream(),
+                        entry,
+                    )?;
                 }
             }
             if frame.last() <= head.seq {
@@ -277,6 +282,9 @@ impl Inner<'_> {
         incoming.done = incoming.done.max(index(head.seq + 1 - frame.first()));
         if incoming.done >= frame.count() {
             return Ok(Outcome::Known { seq: head.seq });
+        }
+        if head.lane == 0 {
+            head.lane = changelog::lane(self.db, incoming.frame.stream(), incoming.frame.origin())?;
         }
         let rows_before = draft.rows;
         let parked_before = draft.parked.len();
@@ -347,6 +355,8 @@ impl Inner<'_> {
             parked = &known;
         }
         let mut late = ParkedKeys::new();
+        let mut log = Appender::new(self.db)?;
+        let mut prepared = Prepared::new(self.db);
         for (at, entry) in work.incoming.frame.entries().enumerate().skip(work.incoming.done) {
             if draft.rows >= slice.rows {
                 break;
@@ -360,28 +370,28 @@ impl Inner<'_> {
             };
             let scope = Scope { db: self.db, tables: self.tables, parked: behind };
             let done = if careful_run {
-                careful(&scope, writer, stream, entry)?
+                careful(&scope, &mut prepared, writer, stream, entry)?
             } else {
-                match apply::apply(&scope, writer, stream, entry) {
+                match apply::apply(&scope, &mut prepared, writer, stream, entry) {
                     Err(NotApplied::Sqlite(cause)) => return Err(cause),
                     Err(NotApplied::Park(_)) => return Ok(false),
                     Ok(done) => Ok(done),
                 }
             };
-            let stamp =
-                Reader::open(entry, origin).map_or(work.head.stamp, |open| open.header().stamp);
+            let stamp = done.as_ref().map_or(work.head.stamp, |done| done.stamp);
             let seq = work.head.seq + 1;
             work.head = LogHead {
+                lane: work.head.lane,
                 seq,
                 chain: work.incoming.chains[at],
                 stamp,
                 bytes: work.head.bytes + entry.len() as u64,
             };
-            changelog::append(self.db, stream, origin, &work.head, entry, None)?;
+            log.append(&work.head, entry, None)?;
             match done {
-                Ok((rows, allow)) => {
-                    draft.rows += rows.max(1);
-                    draft.allow_changed |= allow;
+                Ok(done) => {
+                    draft.rows += done.rows.max(1);
+                    draft.allow_changed |= done.allow_changed;
                 }
                 Err(reason) => {
                     let keys = apply::wanted_keys(self.tables, origin, entry);
@@ -441,12 +451,13 @@ struct Work<'a, P> {
 /// Applies an entry whole, or undoes it whole and says why.
 fn careful(
     scope: &Scope<'_>,
+    prepared: &mut Prepared<'_>,
     writer: &Row,
     stream: Stream,
     entry: &[u8],
-) -> rusqlite::Result<Result<(usize, bool), Parked>> {
+) -> rusqlite::Result<Result<Done, Parked>> {
     scope.db.prepare_cached("SAVEPOINT sync_entry")?.execute([])?;
-    let done = match apply::apply(scope, writer, stream, entry) {
+    let done = match apply::apply(scope, prepared, writer, stream, entry) {
         Ok(done) => Ok(done),
         Err(NotApplied::Sqlite(cause)) => return Err(cause),
         Err(NotApplied::Park(why)) => {

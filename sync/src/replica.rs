@@ -9,7 +9,7 @@ use crate::{
     allow_list::{self, Row, RowError, State},
     apply::ParkedKeys,
     capture::{self, Capture, CaptureError, DifferenceError, Mode},
-    changelog::{self, LogHead},
+    changelog::{self, Appender, LogHead},
     device_keys::DeviceKeys,
     entry::{self, Header, RowChange},
     hlc::{Clock, Millis, Stamp},
@@ -219,7 +219,11 @@ impl Replica {
         let stream = one_stream(&self.tables, &self.identity, &rows)?;
         let origin = self.identity.origin;
         let key = (stream, origin);
-        let head = self.heads.get(&key).copied().unwrap_or_else(|| LogHead::none(origin, stream));
+        let mut head =
+            self.heads.get(&key).copied().unwrap_or_else(|| LogHead::none(origin, stream));
+        if head.lane == 0 {
+            head.lane = changelog::lane(&tx, stream, origin).map_err(not_committed)?;
+        }
         let skipped = u64::from(planted::is(Fault::SeqGap) && head.seq % 16 == 15);
         let head = LogHead { seq: head.seq + skipped, ..head };
         let mut clock = self.clock.clone();
@@ -232,7 +236,8 @@ impl Replica {
             &self.tables.numbered(table).expect("captured tables are declared").layout
         })?;
         let next = head.then(origin, stream, &bytes, stamp);
-        changelog::append(&tx, stream, origin, &next, &bytes, Some(self.counter.next()))
+        Appender::new(&tx)
+            .and_then(|mut log| log.append(&next, &bytes, Some(self.counter.next())))
             .map_err(not_committed)?;
         let committed = tx.commit();
         if !planted::is(Fault::WriteAckedUncommitted) {

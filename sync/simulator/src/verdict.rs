@@ -101,7 +101,7 @@ pub fn check_i01(replica: &Replica, streams: &[Stream], ledger: &mut Ledger) -> 
 /// I2: seq is gapless for each origin and stream, and so is the running number of each device, on every replica.
 pub fn check_i02(db: &Connection) -> Finding {
     for (stream, origin, seq, _) in heads(db)? {
-        let select = db.prepare_cached("SELECT count(*), ifnull(min(seq), 1), ifnull(max(seq), 0) FROM sync_log WHERE origin = ?1 AND stream = ?2");
+        let select = db.prepare_cached("SELECT count(*), ifnull(min(seq), 1), ifnull(max(seq), 0) FROM sync_entry WHERE origin = ?1 AND stream = ?2");
         let (count, first, last): (i64, i64, i64) = sqlite(
             sqlite(select)?.query_row((origin.get(), stream.number()), |row| row.try_into()),
         )?;
@@ -131,7 +131,7 @@ pub fn check_i02(db: &Connection) -> Finding {
 pub fn check_i05(db: &Connection) -> Finding {
     for (stream, origin, seq, head) in heads(db)? {
         let select = db.prepare_cached(
-            "SELECT seq, entry FROM sync_log WHERE origin = ?1 AND stream = ?2 ORDER BY seq",
+            "SELECT seq, entry FROM sync_entry WHERE origin = ?1 AND stream = ?2 ORDER BY seq",
         );
         let mut select = sqlite(select)?;
         let mut rows = sqlite(select.query((origin.get(), stream.number())))?;
@@ -153,7 +153,7 @@ pub fn check_i05(db: &Connection) -> Finding {
 /// I14: what a clock shows decides nothing. Along the entries of one origin and stream stamps only grow, whatever the
 /// wall clock did meanwhile.
 pub fn check_i14(db: &Connection) -> Finding {
-    let ask = "SELECT origin, stream, seq, entry FROM sync_log ORDER BY origin, stream, seq";
+    let ask = "SELECT origin, stream, seq, entry FROM sync_entry ORDER BY origin, stream, seq";
     let mut select = sqlite(db.prepare_cached(ask))?;
     let mut rows = sqlite(select.query([]))?;
     let mut before = (0, 0, Stamp(0));

@@ -83,7 +83,7 @@ fn a_line_that_loses_and_doubles_ends_equal() {
         .replica
         .db()
         .query_row(
-            "SELECT count(*) FROM sync_log WHERE stream = 1 AND origin IN (3, 4)",
+            "SELECT count(*) FROM sync_entry WHERE stream = 1 AND origin IN (3, 4)",
             [],
             |row| row.get(0),
         )
