@@ -43,7 +43,7 @@ impl Browser {
     ) -> Result<Browser, Fault> {
         let address = free_port();
         let port = format!("--port={}", address.port());
-        let process = Process::start(&Programs::beside_this_one()?, driver, &[&port], log)?;
+        let process = Process::start(&Programs::beside_this_one()?, driver, &[&port], log, None)?;
         if !wait_for(Duration::from_secs(READY_S), || crate::chain::answers(address)) {
             return Err(format!("chromedriver did not answer: {}", process.last_words()).into());
         }

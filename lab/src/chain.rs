@@ -87,6 +87,8 @@ pub struct Chain {
     seated: Vec<Seated>,
     /// Its lines, the cables that can be pulled.
     pub lines: Vec<Line>,
+    /// A library in front of those of each program that is started from now on.
+    pub preload: Option<PathBuf>,
 }
 
 impl Chain {
@@ -115,7 +117,7 @@ impl Chain {
             write_place(place, near, wanted.beat_s)?;
         }
         let seated = places.into_iter().map(|place| Seated { place, process: None }).collect();
-        Ok(Chain { wanted, programs, seated, lines })
+        Ok(Chain { wanted, programs, seated, lines, preload: None })
     }
 
     /// Makes HQ, starts it, imports the files and admits every device. A desk that was made before is only started.
@@ -193,12 +195,14 @@ impl Chain {
 
     /// Starts the process of a seat without waiting for it.
     pub fn start_unwatched(&mut self, seat: Seat) -> Result<(), ChainError> {
-        let programs = self.programs.clone();
+        let (programs, preload) = (self.programs.clone(), self.preload.clone());
         let seated = self.seated(seat);
         let program = if seat == Seat::Hq { &programs.hq_bridge } else { &programs.appliance };
         let config = seated.place.config();
         let arguments = ["run", "--config", &config.to_string_lossy()];
-        seated.process = Some(Process::start(&programs, program, &arguments, &seated.place.log())?);
+        let log = seated.place.log();
+        seated.process =
+            Some(Process::start(&programs, program, &arguments, &log, preload.as_deref())?);
         Ok(())
     }
 

@@ -26,6 +26,7 @@ pub mod bench_desk;
 pub mod cpu;
 pub mod plain_sale;
 pub mod browser;
+pub mod slow_sync;
 pub mod bench;
 pub mod lab_pos;
 pub mod meter;

@@ -78,12 +78,13 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program whose words go to the end of a log file.
+    /// Starts a program whose words go to the end of a log file, with a library in front of its others if one is given.
     pub fn start(
         programs: &Programs,
         program: &Path,
         arguments: &[&str],
         log: &Path,
+        preload: Option<&Path>,
     ) -> Result<Process, ProcessError> {
         let failed = |error| ProcessError::Run(program.to_owned(), error);
         let words = OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
@@ -94,6 +95,9 @@ impl Process {
             .arg(program)
             .args(arguments);
         command.stdin(Stdio::null()).stdout(words).stderr(errors);
+        if let Some(library) = preload {
+            command.env("LD_PRELOAD", library);
+        }
         let child = start_from_a_lasting_thread(command).map_err(failed)?;
         Ok(Process { child, log: log.to_owned() })
     }
