@@ -11,6 +11,8 @@ SHELL := bash
 	format lints pure units tests binaries release simulator whole-simulator licences replicas-agree
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# nextest keeps its report in the clone, wherever cargo builds.
+REPORT := target/nextest/default/junit.xml
 # Packages that take no part in the outside world. Each must also build alone, where no other package's features help it.
 PURE := selvedge-sync selvedge-domain selvedge-simulator
 SEEDS := 200
@@ -36,7 +38,7 @@ bench: setup-bench release ## print each figure beside its target (release build
 	$(TARGET)/release/lab bench
 
 rows: ## requirement rows shown by a test that ran and passed, and those without
-	@cargo run --quiet --locked -p lab -- rows --report $(TARGET)/nextest/default/junit.xml
+	@cargo run --quiet --locked -p lab -- rows --report $(REPORT)
 
 setup: setup-test ## install what is missing, or name it in one line
 
