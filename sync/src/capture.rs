@@ -112,11 +112,6 @@ impl Capture {
         }
     }
 
-    /// The declarations it works by.
-    pub fn tables(&self) -> &Tables {
-        &self.tables
-    }
-
     /// Begins a write, or ends it with `Outside`; whatever was heard is forgotten.
     pub fn enter(&mut self, mode: Mode) {
         self.mode = mode;

@@ -7,6 +7,7 @@
 
 use crate::{
     canonical::Malformed,
+    frame::ENTRY_BYTES_MAX,
     hlc::Stamp,
     origin::Origin,
     row_id,
@@ -16,8 +17,6 @@ use minicbor::Encoder;
 
 /// Format of an entry that this build writes.
 pub const FORMAT: u64 = 1;
-/// An entry is at most this long.
-pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
 /// Rows in one entry.
 pub const ROWS_MAX: usize = 4_096;
 /// Runs in one entry.

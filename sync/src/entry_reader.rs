@@ -7,9 +7,10 @@
 use crate::{
     canonical::{Held, Reader as Canonical},
     entry::{
-        BYTES_MAX, COLUMNS_MAX, ENTRY_BYTES_MAX, EntryError, FORMAT, Header, Layout, Op, ROWS_MAX,
-        RUNS_MAX, TEXT_BYTES_MAX, columns, near, within,
+        BYTES_MAX, COLUMNS_MAX, EntryError, FORMAT, Header, Layout, Op, ROWS_MAX, RUNS_MAX,
+        TEXT_BYTES_MAX, columns, near, within,
     },
+    frame::ENTRY_BYTES_MAX,
     hlc::Stamp,
     origin::Origin,
     row_id,

@@ -17,7 +17,7 @@ use crate::{
     talk::{Event, HubSettings, Input, Now, Output, PeerId},
     topics::Kind,
     version,
-    wire::{Ack, Mark, Need},
+    wire::{Ack, Mark, Need, Unproven},
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -197,6 +197,33 @@ impl Hub {
         }
     }
 
+    /// A message and the row of its signer; None when the signer is not known yet and has to wait.
+    fn proven<M>(
+        &mut self,
+        replica: &Replica,
+        from: &PeerId,
+        unproven: Unproven<'_, M>,
+    ) -> Result<Option<(M, Row)>, String> {
+        let signer = unproven.signer();
+        let Some(row) = self.speaker(replica, from, signer)?.cloned() else {
+            self.waiting.insert(signer);
+            return Ok(None);
+        };
+        let message = unproven.proven_by(&row.key).map_err(|cause| cause.to_string())?;
+        Ok(Some((message, row)))
+    }
+
+    /// The conversation in which this signer has just spoken: its line is there.
+    fn heard(&mut self, now: Now, from: &PeerId, signer: Row) -> &mut Conversation {
+        let peer = self.conversation(from);
+        if !peer.session.is_up() {
+            peer.session.line_up(now.steady);
+        }
+        peer.session.hear(now.steady);
+        peer.signer = Some(signer);
+        peer
+    }
+
     fn take_need(
         &mut self,
         replica: &Replica,
@@ -205,12 +232,7 @@ impl Hub {
         bytes: &[u8],
     ) -> Result<(), String> {
         let unproven = Need::decode(bytes).map_err(|cause| cause.to_string())?;
-        let signer = unproven.signer();
-        let Some(row) = self.speaker(replica, from, signer)?.cloned() else {
-            self.waiting.insert(signer);
-            return Ok(());
-        };
-        let need = unproven.proven_by(&row.key).map_err(|cause| cause.to_string())?;
+        let Some((need, row)) = self.proven(replica, from, unproven)? else { return Ok(()) };
         let streams: Vec<Stream> = need.vectors.iter().map(|vector| vector.stream).collect();
         let heads: Vec<Mark> = need
             .vectors
@@ -218,18 +240,13 @@ impl Hub {
             .flat_map(|vector| vector.heads.iter().map(|head| (vector.stream, head.0, head.1)))
             .collect();
         let at_hq = row.role == Role::Hq;
-        let peer = self.conversation(from);
-        if !peer.session.is_up() {
-            peer.session.line_up(now.steady);
-        }
-        peer.session.hear(now.steady);
+        let peer = self.heard(now, from, row);
         peer.session.take_vector(
             now.steady,
             &streams,
             &heads,
             [need.credit_live, need.credit_bulk],
         );
-        peer.signer = Some(row);
         if !need.reply {
             peer.session.want_need(now.steady);
         }
@@ -247,20 +264,10 @@ impl Hub {
         bytes: &[u8],
     ) -> Result<(), String> {
         let unproven = Ack::decode(bytes).map_err(|cause| cause.to_string())?;
-        let signer = unproven.signer();
-        let Some(row) = self.speaker(replica, from, signer)?.cloned() else {
-            self.waiting.insert(signer);
-            return Ok(());
-        };
-        let ack = unproven.proven_by(&row.key).map_err(|cause| cause.to_string())?;
+        let Some((ack, row)) = self.proven(replica, from, unproven)? else { return Ok(()) };
         let at_hq = row.role == Role::Hq;
-        let peer = self.conversation(from);
-        if !peer.session.is_up() {
-            peer.session.line_up(now.steady);
-        }
-        peer.session.hear(now.steady);
+        let peer = self.heard(now, from, row);
         peer.session.take_ack(now.steady, &ack.heads, [ack.credit_live, ack.credit_bulk]);
-        peer.signer = Some(row);
         for (origin, seconds) in &ack.ages {
             peer.beyond.insert(*origin, (*seconds, now.steady));
         }
