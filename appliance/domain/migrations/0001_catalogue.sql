@@ -5,14 +5,18 @@ CREATE TABLE store (
     id           INTEGER NOT NULL PRIMARY KEY CHECK (id BETWEEN 1 AND 8388607),
     name         TEXT    NOT NULL,
     currency     TEXT    NOT NULL,
-    tax_included INTEGER NOT NULL CHECK (tax_included IN (0, 1))
+    tax_included INTEGER NOT NULL CHECK (tax_included IN (0, 1)),
+    -- A figure of this store that is older than this is shown as stale.
+    stale_after_ms INTEGER NOT NULL DEFAULT 20000 CHECK (stale_after_ms BETWEEN 1000 AND 86400000)
 ) STRICT;
 
 CREATE TABLE product (
     id         INTEGER NOT NULL PRIMARY KEY CHECK (id > 0),
     name       TEXT    NOT NULL,
-    department TEXT
+    department TEXT,
+    note       TEXT -- one line of material and care
 ) STRICT;
+CREATE INDEX product_department ON product (department, name);
 
 -- A size and colour of a product. `favourite` is its place among the keys of
 -- the checkout, or NULL: a key that moves by itself is pressed wrongly.

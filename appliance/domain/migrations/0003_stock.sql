@@ -19,12 +19,15 @@ INSERT INTO replicated_column (table_id, name, kind) VALUES
 -- A balance is derived and never sent: each replica adds it up for itself.
 -- Facts are only ever inserted, so there is nothing to undo.
 CREATE TABLE stock_balance (
-    store   INTEGER NOT NULL,
-    sku     INTEGER NOT NULL,
-    on_hand INTEGER NOT NULL,
+    store      INTEGER NOT NULL,
+    sku        INTEGER NOT NULL,
+    on_hand    INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL, -- the newest moment among what it adds up
     PRIMARY KEY (store, sku)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER stock_movement_adds_up AFTER INSERT ON stock_movement BEGIN
-    INSERT INTO stock_balance (store, sku, on_hand) VALUES (new.store, new.sku, new.quantity)
-    ON CONFLICT (store, sku) DO UPDATE SET on_hand = on_hand + excluded.on_hand;
+    INSERT INTO stock_balance (store, sku, on_hand, changed_at)
+    VALUES (new.store, new.sku, new.quantity, new.at)
+    ON CONFLICT (store, sku) DO UPDATE
+    SET on_hand = on_hand + excluded.on_hand, changed_at = max(changed_at, excluded.changed_at);
 END;

@@ -83,7 +83,8 @@ INSERT INTO replicated_column (table_id, name, kind) VALUES
 
 -- A receipt line is the stock movement of its sale: no second row is written.
 CREATE TRIGGER receipt_line_takes_stock AFTER INSERT ON receipt_line BEGIN
-    INSERT INTO stock_balance (store, sku, on_hand)
-    SELECT store, new.sku, -new.quantity FROM receipt WHERE id = new.receipt
-    ON CONFLICT (store, sku) DO UPDATE SET on_hand = on_hand + excluded.on_hand;
+    INSERT INTO stock_balance (store, sku, on_hand, changed_at)
+    SELECT store, new.sku, -new.quantity, at FROM receipt WHERE id = new.receipt
+    ON CONFLICT (store, sku) DO UPDATE
+    SET on_hand = on_hand + excluded.on_hand, changed_at = max(changed_at, excluded.changed_at);
 END;

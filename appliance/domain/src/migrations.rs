@@ -6,4 +6,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("0002_staff", include_str!("../migrations/0002_staff.sql")),
     ("0003_stock", include_str!("../migrations/0003_stock.sql")),
     ("0004_sales", include_str!("../migrations/0004_sales.sql")),
+    ("0005_food", include_str!("../migrations/0005_food.sql")),
+    ("0006_customers", include_str!("../migrations/0006_customers.sql")),
+    ("0007_store_discounts", include_str!("../migrations/0007_store_discounts.sql")),
+    ("0008_catalogue_change", include_str!("../migrations/0008_catalogue_change.sql")),
 ];

@@ -171,7 +171,7 @@ fn goods_are_found_by_a_part_of_their_name() {
 fn a_price_of_a_product_that_has_not_arrived_can_still_be_shown() {
     let db = schema(7);
     db.execute_batch(
-        "INSERT INTO store VALUES (1, 'Store 1', 'EUR', 1);
+        "INSERT INTO store VALUES (1, 'Store 1', 'EUR', 1, 20000);
          INSERT INTO variant VALUES (5, 5, NULL, NULL, 1, NULL);",
     )
     .unwrap();
