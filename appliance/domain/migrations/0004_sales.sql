@@ -1,7 +1,7 @@
 -- A receipt, its lines and its tenders are facts and travel as one.
 --
--- None of these tables has an index beside its key: each would cost a page of
--- every sale. The one below holds returns only, so a sale does not touch it.
+-- None of these tables has an index of every row beside its key: each would cost
+-- a page of every sale. The one below holds returns only.
 CREATE TABLE receipt (
     id          INTEGER NOT NULL PRIMARY KEY CHECK (id >> 40 > 0),
     no          INTEGER NOT NULL CHECK (no > 0),

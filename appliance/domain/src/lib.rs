@@ -5,6 +5,7 @@ pub mod moment;
 pub mod money;
 
 pub mod catalogue;
+pub mod customers;
 pub mod exceptions;
 pub mod master_data;
 pub mod receipts;

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod customers;
+#[cfg(test)]
 mod master_data;
 #[cfg(test)]
 mod returns;
