@@ -9,7 +9,9 @@ pub mod stores;
 pub mod taxes;
 
 pub mod catalogue;
+pub mod customers;
 pub mod employees;
+pub mod nutrition;
 pub mod opening_stock;
 pub mod prices;
 
@@ -17,7 +19,9 @@ use std::io::Read;
 
 use crate::database::Database;
 use crate::import::catalogue::Catalogue;
+use crate::import::customers::Customers;
 use crate::import::employees::Employees;
+use crate::import::nutrition::Nutrition;
 use crate::import::opening_stock::OpeningStock;
 use crate::import::prices::Prices;
 use crate::import::rows::{ImportError, Kind, Report, Summary};
@@ -39,17 +43,23 @@ pub enum FileKind {
     Employees,
     /// What each store had when Selvedge began.
     OpeningStock,
+    /// What is in food and drinks.
+    Nutrition,
+    /// Customers with card and discount.
+    Customers,
 }
 
 impl FileKind {
     /// Every kind, in the order in which a new chain imports them.
-    pub const ALL: [FileKind; 6] = [
+    pub const ALL: [FileKind; 8] = [
         FileKind::Stores,
         FileKind::Taxes,
         FileKind::Catalogue,
         FileKind::Prices,
         FileKind::Employees,
         FileKind::OpeningStock,
+        FileKind::Nutrition,
+        FileKind::Customers,
     ];
 
     /// As the command line and the address of the local interface write it.
@@ -61,6 +71,8 @@ impl FileKind {
             FileKind::Stores => "stores",
             FileKind::Employees => "employees",
             FileKind::OpeningStock => "opening-stock",
+            FileKind::Nutrition => "nutrition",
+            FileKind::Customers => "customers",
         }
     }
 
@@ -78,6 +90,8 @@ impl FileKind {
             FileKind::Stores => Stores::HEADER,
             FileKind::Employees => Employees::HEADER,
             FileKind::OpeningStock => OpeningStock::HEADER,
+            FileKind::Nutrition => Nutrition::HEADER,
+            FileKind::Customers => Customers::HEADER,
         }
     }
 }
@@ -96,5 +110,7 @@ pub fn run(
         FileKind::Stores => rows::read::<Stores>(from, database, report),
         FileKind::Employees => rows::read::<Employees>(from, database, report),
         FileKind::OpeningStock => rows::read::<OpeningStock>(from, database, report),
+        FileKind::Nutrition => rows::read::<Nutrition>(from, database, report),
+        FileKind::Customers => rows::read::<Customers>(from, database, report),
     }
 }

@@ -9,6 +9,7 @@ use crate::gtin::Gtin;
 use crate::moment::Moment;
 use crate::money::{Amount, Currency, Money};
 use rusqlite::{Connection, OptionalExtension, Transaction};
+use std::ops::RangeInclusive;
 
 /// The highest tax rate that is believed, in parts per million: 100 %.
 const RATE_PPM_MAX: i64 = 1_000_000;
@@ -18,6 +19,21 @@ const STORE_MAX: i64 = 8_388_607;
 
 /// The longest name of anything.
 const NAME_CHARS_MAX: usize = 120;
+
+/// The longest line of material and care: the kiosk shows it on one or two.
+const NOTE_CHARS_MAX: usize = 200;
+
+/// For how long the figures of a store may count as fresh.
+const STALE_AFTER_MS: RangeInclusive<i64> = 1_000..=86_400_000;
+
+/// What 100 g can hold of anything, in mg.
+const WHOLE_MG: i64 = 100_000;
+
+/// The letters of the Nutri-Score, best first.
+const NUTRI_SCORES: [&str; 5] = ["A", "B", "C", "D", "E"];
+
+/// More energy than pure fat has, in kJ for 100 g.
+const ENERGY_KJ_MAX: i64 = 10_000;
 
 /// Why a row was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +55,35 @@ pub enum MasterDataError {
     #[error("there is no store {0}: import the stores first")]
     UnknownStore(i64),
     /// The product is not known.
-    #[error("there is no product {0}: import it before its variants")]
+    #[error("there is no product {0}: import the catalogue first")]
     UnknownProduct(i64),
+    /// A line of material and care that does not fit.
+    #[error("the note is longer than 200 characters or has control characters")]
+    Note,
+    /// A limit outside of what can be meant.
+    #[error("a store counts as stale after 1 to 86400 seconds, not after {0} ms")]
+    StaleAfter(i64),
+    /// A figure of a food that cannot be.
+    #[error("{what} of {figure} is not between 0 and {max}")]
+    Food {
+        /// Which figure.
+        what: &'static str,
+        /// What was said.
+        figure: i64,
+        /// The highest.
+        max: i64,
+    },
+    /// A part that is more than its whole.
+    #[error("{saturates_mg} mg of saturates are more than the {fat_mg} mg of fat they are part of")]
+    Saturates {
+        /// The part.
+        saturates_mg: i64,
+        /// The whole.
+        fat_mg: i64,
+    },
+    /// A letter that is none of the five.
+    #[error("the Nutri-Score {0:?} is not one of A, B, C, D and E")]
+    NutriScore(String),
     /// The SKU is not known.
     #[error("there is no SKU {0} in the catalogue: import the catalogue first")]
     UnknownSku(i64),
@@ -155,6 +198,33 @@ pub struct NewTaxRate {
     pub rate_ppm: i64,
 }
 
+/// What is in a food or a drink, as HQ enters it: per 100 g or 100 ml, `None` where it is not declared.
+#[derive(Debug, Clone, Default)]
+pub struct NewNutrition<'a> {
+    /// Of which product.
+    pub product: i64,
+    /// Whether it is drunk: the words "high" and "low" have other limits then.
+    pub is_drink: bool,
+    /// The Nutri-Score letter, A to E, as its source says.
+    pub nutri_score: Option<&'a str>,
+    /// The NOVA group, 1 to 4, as its source says.
+    pub nova_group: Option<i64>,
+    /// Energy in kJ.
+    pub energy_kj: Option<i64>,
+    /// Fat in mg.
+    pub fat_mg: Option<i64>,
+    /// Saturated fat in mg, a part of the fat.
+    pub saturates_mg: Option<i64>,
+    /// Sugars in mg.
+    pub sugars_mg: Option<i64>,
+    /// Salt in mg.
+    pub salt_mg: Option<i64>,
+    /// Names with commas between.
+    pub allergens: Option<&'a str>,
+    /// Who says all this.
+    pub source: Option<&'a str>,
+}
+
 /// Writes a store; `true` if that changed anything.
 pub fn upsert_store(tx: &Transaction, new: &NewStore) -> Result<bool, MasterDataError> {
     number("store", new.id, STORE_MAX)?;
@@ -176,6 +246,22 @@ pub fn upsert_store(tx: &Transaction, new: &NewStore) -> Result<bool, MasterData
     Ok(rows > 0)
 }
 
+/// Sets from which age on a store's figures are stale; `true` if that changed anything.
+pub fn set_stale_after(tx: &Transaction, store: i64, ms: i64) -> Result<bool, MasterDataError> {
+    if !STALE_AFTER_MS.contains(&ms) {
+        return Err(MasterDataError::StaleAfter(ms));
+    }
+    if currency_of(tx, store)?.is_none() {
+        return Err(MasterDataError::UnknownStore(store));
+    }
+    let rows = tx
+        .prepare_cached(
+            "UPDATE store SET stale_after_ms = ?2 WHERE id = ?1 AND stale_after_ms <> ?2",
+        )?
+        .execute((store, ms))?;
+    Ok(rows > 0)
+}
+
 /// Writes a product; `true` if that changed anything.
 pub fn upsert_product(tx: &Transaction, new: &NewProduct) -> Result<bool, MasterDataError> {
     number("product", new.id, i64::MAX)?;
@@ -191,15 +277,86 @@ pub fn upsert_product(tx: &Transaction, new: &NewProduct) -> Result<bool, Master
     Ok(rows > 0)
 }
 
+/// Sets a product's line of material and care, or takes it away; `true` if that changed anything.
+pub fn set_note(
+    tx: &Transaction,
+    product: i64,
+    note: Option<&str>,
+) -> Result<bool, MasterDataError> {
+    let note = note.map(str::trim).filter(|note| !note.is_empty());
+    let fits =
+        |note: &str| note.chars().count() <= NOTE_CHARS_MAX && !note.chars().any(char::is_control);
+    if !note.is_none_or(fits) {
+        return Err(MasterDataError::Note);
+    }
+    require_product(tx, product)?;
+    let rows = tx
+        .prepare_cached("UPDATE product SET note = ?2 WHERE id = ?1 AND note IS NOT ?2")?
+        .execute((product, note))?;
+    Ok(rows > 0)
+}
+
+/// Writes what is in a food; `true` if that changed anything.
+pub fn upsert_nutrition(tx: &Transaction, new: &NewNutrition) -> Result<bool, MasterDataError> {
+    let figures = [
+        ("energy in kJ", new.energy_kj, ENERGY_KJ_MAX),
+        ("fat in mg", new.fat_mg, WHOLE_MG),
+        ("saturates in mg", new.saturates_mg, WHOLE_MG),
+        ("sugars in mg", new.sugars_mg, WHOLE_MG),
+        ("salt in mg", new.salt_mg, WHOLE_MG),
+    ];
+    for (what, figure, max) in figures {
+        if let Some(figure) = figure.filter(|figure| !(0..=max).contains(figure)) {
+            return Err(MasterDataError::Food { what, figure, max });
+        }
+    }
+    if let (Some(saturates_mg), Some(fat_mg)) = (new.saturates_mg, new.fat_mg)
+        && saturates_mg > fat_mg
+    {
+        return Err(MasterDataError::Saturates { saturates_mg, fat_mg });
+    }
+    if let Some(letter) = new.nutri_score.filter(|letter| !NUTRI_SCORES.contains(letter)) {
+        return Err(MasterDataError::NutriScore(letter.to_owned()));
+    }
+    if let Some(group) = new.nova_group {
+        number("NOVA group", group, 4)?;
+    }
+    let (allergens, source) =
+        (optional("list of allergens", new.allergens)?, optional("source", new.source)?);
+    require_product(tx, new.product)?;
+    let rows = tx
+        .prepare_cached(
+            "INSERT INTO nutrition (product, is_drink, nutri_score, nova_group, energy_kj, fat_mg,
+                 saturates_mg, sugars_mg, salt_mg, allergens, source)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT (product) DO UPDATE
+             SET is_drink = ?2, nutri_score = ?3, nova_group = ?4, energy_kj = ?5, fat_mg = ?6,
+                 saturates_mg = ?7, sugars_mg = ?8, salt_mg = ?9, allergens = ?10, source = ?11
+             WHERE (is_drink, nutri_score, nova_group, energy_kj, fat_mg, saturates_mg, sugars_mg, salt_mg,
+                    allergens, source) IS NOT (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute((
+            new.product,
+            new.is_drink,
+            new.nutri_score,
+            new.nova_group,
+            new.energy_kj,
+            new.fat_mg,
+            new.saturates_mg,
+            new.sugars_mg,
+            new.salt_mg,
+            allergens,
+            source,
+        ))?;
+    Ok(rows > 0)
+}
+
 /// Writes a variant; `true` if that changed anything.
 pub fn upsert_variant(tx: &Transaction, new: &NewVariant) -> Result<bool, MasterDataError> {
     number("SKU", new.sku, i64::MAX)?;
     number("tax class", new.tax_class, 99)?;
     let (size, colour) = (optional("size", new.size)?, optional("colour", new.colour)?);
-    let known = tx.prepare_cached("SELECT 1 FROM product WHERE id = ?1")?.exists([new.product])?;
-    if !known {
-        return Err(MasterDataError::UnknownProduct(new.product));
-    }
+    require_product(tx, new.product)?;
     let rows = tx
         .prepare_cached(
             "INSERT INTO variant (sku, product, size, colour, tax_class, favourite)
@@ -299,6 +456,11 @@ fn optional<'a>(
 ) -> Result<Option<&'a str>, MasterDataError> {
     let given = value.map(str::trim).filter(|value| !value.is_empty());
     given.map(|value| text(what, value)).transpose()
+}
+
+fn require_product(db: &Connection, product: i64) -> Result<(), MasterDataError> {
+    let known = db.prepare_cached("SELECT 1 FROM product WHERE id = ?1")?.exists([product])?;
+    if known { Ok(()) } else { Err(MasterDataError::UnknownProduct(product)) }
 }
 
 fn require_sku(db: &Connection, sku: i64) -> Result<(), MasterDataError> {

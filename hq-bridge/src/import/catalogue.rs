@@ -20,15 +20,23 @@ const FAVOURITE_MAX: i64 = 1_000;
 /// `catalogue`: one row a SKU.
 #[derive(Default)]
 pub struct Catalogue {
-    /// Name and department of each product so far: all its rows must say the same.
-    products: HashMap<i64, (String, Option<String>)>,
+    /// Each product so far: all its rows must say the same.
+    products: HashMap<i64, Called>,
+}
+
+/// What every row of one product repeats.
+#[derive(Clone, PartialEq, Eq)]
+struct Called {
+    name: String,
+    department: Option<String>,
+    /// `None` where the file has no such column: the note stays as it is.
+    note: Option<String>,
 }
 
 /// A variant with its product and its GTINs.
 pub struct Row {
     product: i64,
-    name: String,
-    department: Option<String>,
+    called: Called,
     sku: i64,
     size: Option<String>,
     colour: Option<String>,
@@ -49,17 +57,18 @@ impl Kind for Catalogue {
         "favourite",
         "gtin",
     ];
+    const OPTIONAL: &'static [&'static str] = &["note"];
     type Row = Row;
 
     fn parse(&mut self, fields: &Fields<'_>) -> Result<Row, String> {
-        let favourite = match fields.text("favourite") {
-            "" => None,
-            _ => Some(fields.number("favourite", 1, FAVOURITE_MAX)?),
-        };
+        let favourite = fields.optional_number("favourite", 1, FAVOURITE_MAX)?;
         let row = Row {
             product: fields.number("product", 1, i64::MAX)?,
-            name: fields.name("name")?,
-            department: fields.optional_name("department")?,
+            called: Called {
+                name: fields.name("name")?,
+                department: fields.optional_name("department")?,
+                note: fields.has("note").then(|| fields.text("note").to_string()),
+            },
             sku: fields.number("sku", 1, i64::MAX)?,
             size: fields.optional_name("size")?,
             colour: fields.optional_name("colour")?,
@@ -81,9 +90,12 @@ impl Kind for Catalogue {
 }
 
 fn write(tx: &Transaction<'_>, row: &Row) -> Result<(), MasterDataError> {
-    let product =
-        NewProduct { id: row.product, name: &row.name, department: row.department.as_deref() };
+    let Called { name, department, note } = &row.called;
+    let product = NewProduct { id: row.product, name, department: department.as_deref() };
     master_data::upsert_product(tx, &product)?;
+    if let Some(note) = note {
+        master_data::set_note(tx, row.product, Some(note))?;
+    }
     let variant = NewVariant {
         sku: row.sku,
         product: row.product,
@@ -102,17 +114,20 @@ fn write(tx: &Transaction<'_>, row: &Row) -> Result<(), MasterDataError> {
 impl Catalogue {
     /// Two rows of one product with two names would rename it with every row, and again with every import.
     fn same_product(&mut self, row: &Row) -> Result<(), String> {
-        let called = (row.name.clone(), row.department.clone());
-        let known = self.products.entry(row.product).or_insert_with(|| called.clone());
-        if *known == called {
+        let known = self.products.entry(row.product).or_insert_with(|| row.called.clone());
+        if *known == row.called {
             return Ok(());
         }
-        let department = known
-            .1
-            .as_deref()
-            .map(|department| format!(" in {}", shown(department)))
-            .unwrap_or_default();
-        Err(format!("product {} is {}{department} on a line above", row.product, shown(&known.0)))
+        let department = known.department.as_deref();
+        let department =
+            department.map(|department| format!(" in {}", shown(department))).unwrap_or_default();
+        let note = known.note.as_deref().filter(|_| known.note != row.called.note);
+        let note = note.map(|note| format!(" with the note {}", shown(note))).unwrap_or_default();
+        Err(format!(
+            "product {} is {}{department}{note} on a line above",
+            row.product,
+            shown(&known.name)
+        ))
     }
 }
 

@@ -15,13 +15,13 @@ pub const MOMENT_MS_MAX: i64 = 7_258_118_400_000;
 
 /// The columns of one row, already known to be as many as the header has.
 pub struct Fields<'a> {
-    header: &'static [&'static str],
+    header: &'a [&'static str],
     texts: Vec<&'a str>,
 }
 
 impl<'a> Fields<'a> {
     /// Pairs the texts of a row with the header.
-    pub fn new(header: &'static [&'static str], texts: Vec<&'a str>) -> Result<Fields<'a>, String> {
+    pub fn new(header: &'a [&'static str], texts: Vec<&'a str>) -> Result<Fields<'a>, String> {
         if texts.len() != header.len() {
             return Err(format!(
                 "{} columns were found, but {} are expected",
@@ -36,6 +36,11 @@ impl<'a> Fields<'a> {
     pub fn text(&self, column: &str) -> &'a str {
         let found = self.header.iter().position(|name| *name == column);
         self.texts[found.expect("a column that is asked for stands in the header")].trim()
+    }
+
+    /// Whether the file has this column, which it may leave out.
+    pub fn has(&self, column: &str) -> bool {
+        self.header.contains(&column)
     }
 
     /// A name: not empty, of a length that fits a screen, and without control characters.
@@ -106,21 +111,51 @@ impl<'a> Fields<'a> {
     /// A rate in per cent with at most four decimals, as parts per million.
     pub fn rate_ppm(&self, column: &str) -> Result<i64, String> {
         let text = self.text(column);
-        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |part: &str| {
-            (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        let rate = if digits(whole) && digits(decimals) {
-            format!("{whole}{decimals:0<4}").parse().ok().filter(|rate| *rate <= 1_000_000)
-        } else {
-            None
-        };
-        rate.ok_or_else(|| {
+        decimal(text, 4).filter(|rate| *rate <= 1_000_000).ok_or_else(|| {
             format!(
                 "{column} is {}, but per cent from 0 to 100 such as 8.875 are expected",
                 shown(text)
             )
         })
+    }
+
+    /// A per cent with at most two decimals, as hundredths of a per cent.
+    pub fn discount_points(&self, column: &str) -> Result<i64, String> {
+        let text = self.text(column);
+        decimal(text, 2).filter(|points| *points <= 10_000).ok_or_else(|| {
+            format!(
+                "{column} is {}, but per cent from 0 to 100 such as 7.5 are expected",
+                shown(text)
+            )
+        })
+    }
+
+    /// Grams in 100 g with at most three decimals, as mg. Left out, nothing is declared.
+    pub fn grams_mg(&self, column: &str) -> Result<Option<i64>, String> {
+        let text = self.text(column);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let mg = decimal(text, 3).filter(|mg| *mg <= 100_000);
+        mg.map(Some).ok_or_else(|| {
+            format!(
+                "{column} is {}, but grams from 0 to 100 such as 3.125 are expected",
+                shown(text)
+            )
+        })
+    }
+
+    /// A whole number inside a range that may be left out.
+    pub fn optional_number(
+        &self,
+        column: &str,
+        first: i64,
+        last: i64,
+    ) -> Result<Option<i64>, String> {
+        if self.text(column).is_empty() {
+            return Ok(None);
+        }
+        self.number(column, first, last).map(Some)
     }
 
     /// "yes" or "no".
@@ -133,6 +168,18 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+/// A plain decimal of at most four whole digits and this many decimals, counted in its last decimal. Never a float.
+fn decimal(text: &str, decimals_max: usize) -> Option<i64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str, max: usize| {
+        (1..=max).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if !digits(whole, 4) || !digits(decimals, decimals_max) {
+        return None;
+    }
+    format!("{whole}{decimals:0<decimals_max$}").parse().ok()
 }
 
 /// A text as it is shown in a refusal: quoted, escaped, and cut short.
@@ -155,13 +202,15 @@ mod tests {
     use expect_test::{Expect, expect};
 
     fn check(column: &'static str, text: &str, expected: Expect) {
-        const HEADER: &[&str] = &["price", "from", "rate", "sku", "active"];
+        const HEADER: &[&str] = &["price", "from", "rate", "sku", "active", "fat", "discount"];
         let fields = Fields::new(HEADER, vec![text; HEADER.len()]).unwrap();
         let said = match column {
             "price" => fields.price(column, Currency::GBP).map(|price| price.0.to_string()),
             "from" => fields.moment(column).map(|from| from.0.to_string()),
             "rate" => fields.rate_ppm(column).map(|rate| rate.to_string()),
             "sku" => fields.number(column, 1, 9).map(|sku| sku.to_string()),
+            "fat" => fields.grams_mg(column).map(|mg| format!("{mg:?}")),
+            "discount" => fields.discount_points(column).map(|points| points.to_string()),
             _ => fields.yes_or_no(column).map(|yes| yes.to_string()),
         };
         expected.assert_eq(&said.unwrap_or_else(|why| why));
@@ -231,6 +280,24 @@ mod tests {
             "5.00001",
             expect![[
                 r#"rate is "5.00001", but per cent from 0 to 100 such as 8.875 are expected"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn grams_and_discounts_are_exact_or_are_refused() {
+        check("fat", "", expect!["None"]);
+        check("fat", "0.001", expect!["Some(1)"]);
+        check("fat", "100.000", expect!["Some(100000)"]);
+        for text in ["3.1255", "100.001", "-1", "1e1", ".5", "5.", "0x10", "\u{661}"] {
+            assert!(Fields::new(&["fat"], vec![text]).unwrap().grams_mg("fat").is_err(), "{text}");
+        }
+        check("discount", "7.5", expect!["750"]);
+        check(
+            "discount",
+            "100.01",
+            expect![[
+                r#"discount is "100.01", but per cent from 0 to 100 such as 7.5 are expected"#
             ]],
         );
     }

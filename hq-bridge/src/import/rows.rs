@@ -26,6 +26,9 @@ pub trait Kind: Default {
     /// The columns, in order.
     const HEADER: &'static [&'static str];
 
+    /// Columns that may follow, all or none of them. What is left out stays as it was.
+    const OPTIONAL: &'static [&'static str] = &[];
+
     /// A row as it will be written.
     type Row: Send + Sync + 'static;
 
@@ -106,6 +109,7 @@ pub type Report<'a> = dyn FnMut(Refusal) -> std::io::Result<()> + 'a;
 /// A file on its way into the database.
 struct Import<'a, 'r, K: Kind> {
     kind: K,
+    header: Vec<&'static str>,
     database: &'a Database,
     reader: Connection,
     report: &'a mut Report<'r>,
@@ -124,6 +128,7 @@ pub fn read<K: Kind>(
     let reader = database.reader().map_err(|why| ImportError::NotWritten { line: 1, why })?;
     let mut import = Import {
         kind: K::default(),
+        header: Vec::new(),
         database,
         reader,
         report,
@@ -133,30 +138,26 @@ pub fn read<K: Kind>(
         summary: Summary::default(),
     };
     let mut lines = Lines::new(from);
-    let mut header_read = false;
     let mut last = 0;
     while let Some((line, bytes)) =
         lines.advance().map_err(|why| ImportError::Unreadable { line: last, why })?
     {
         last = line;
-        if header_read {
+        if !import.header.is_empty() {
             import.take(line, bytes)?;
             continue;
         }
-        header_read = true;
-        if let Err(reason) = header_is(bytes, K::HEADER) {
-            import.refuse(line, reason);
-            return import.finish();
+        match header::<K>(bytes) {
+            Ok(header) => import.header = header,
+            Err(reason) => {
+                import.refuse(line, reason);
+                return import.finish();
+            }
         }
     }
-    if !header_read {
-        import.refuse(
-            1,
-            format!(
-                "the file is empty, but the header {} is expected",
-                shown_up_to(&K::HEADER.join(","), 200)
-            ),
-        );
+    if import.header.is_empty() {
+        import
+            .refuse(1, format!("the file is empty, but the header {} is expected", wanted::<K>()));
     }
     import.finish()
 }
@@ -181,7 +182,7 @@ impl<K: Kind> Import<'_, '_, K> {
     fn understand(&mut self, number: u64, line: Line<'_>) -> Result<K::Row, String> {
         let text = text_of(line)?;
         let record = split(text)?;
-        let fields = Fields::new(K::HEADER, record.iter().collect())?;
+        let fields = Fields::new(&self.header, record.iter().collect())?;
         let mut row = self.kind.parse(&fields)?;
         if self.seen.len() >= FILE_ROWS_MAX {
             return Err(format!(
@@ -289,19 +290,35 @@ fn write_all<K: Kind>(
     Ok(refused)
 }
 
-fn header_is(line: Line<'_>, expected: &[&str]) -> Result<(), String> {
-    let wanted = expected.join(",");
+/// The columns of a file by its first line.
+fn header<K: Kind>(line: Line<'_>) -> Result<Vec<&'static str>, String> {
     let found = match line {
         Line::Whole(bytes) => bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes),
         Line::TooLong => b"more than 64 KiB",
     };
     let found = String::from_utf8_lossy(found);
-    let same = found.split(',').map(str::trim).eq(expected.iter().copied());
-    if same {
-        Ok(())
+    let is = |header: &[&str]| found.split(',').map(str::trim).eq(header.iter().copied());
+    let whole = [K::HEADER, K::OPTIONAL].concat();
+    if is(&whole) {
+        Ok(whole)
+    } else if is(K::HEADER) {
+        Ok(K::HEADER.to_vec())
     } else {
-        Err(format!("the header is {}, but {wanted:?} is expected", shown_up_to(&found, 200)))
+        Err(format!(
+            "the header is {}, but {} is expected",
+            shown_up_to(&found, 200),
+            wanted::<K>()
+        ))
     }
+}
+
+/// The header that a kind of file has, for a refusal.
+fn wanted<K: Kind>() -> String {
+    let needed = shown_up_to(&K::HEADER.join(","), 200);
+    if K::OPTIONAL.is_empty() {
+        return needed;
+    }
+    format!("{needed}, which may go on with {}", shown_up_to(&K::OPTIONAL.join(","), 200))
 }
 
 fn text_of(line: Line<'_>) -> Result<&str, String> {

@@ -36,6 +36,9 @@ pub const PRICES: &str =
 pub const EMPLOYEES: &str =
     "store,employee,name,badge,pin,rights\n1,7,Ada,B-7,4711,\"sell, open price\"\n";
 pub const STOCK: &str = "store,sku,quantity\n1,1001,10\n1,1002,4\n";
+pub const NUTRITION: &str = "product,is_drink,nutri_score,nova_group,energy_kj,fat_g,saturates_g,sugars_g,salt_g,allergens,source\n\
+    10,no,C,3,1500,10.5,2.25,30,0.5,milk,Label\n";
+pub const CUSTOMERS: &str = "customer,card,discount\n501,99001234,7.5\n";
 
 /// HQ in a folder of its own.
 pub struct Desk {

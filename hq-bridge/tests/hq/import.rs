@@ -5,11 +5,14 @@ use std::io::Read;
 use expect_test::{Expect, expect};
 use hq_bridge::import::rows::Summary;
 use hq_bridge::import::{self, FileKind};
+use selvedge_domain::customers;
 use selvedge_domain::gtin::Gtin;
 use selvedge_domain::staff;
 use selvedge_domain::stock;
 
-use crate::desk::{CATALOGUE, Desk, EMPLOYEES, PRICES, STOCK, STORES, TAXES, file_holds};
+use crate::desk::{
+    CATALOGUE, CUSTOMERS, Desk, EMPLOYEES, NUTRITION, PRICES, STOCK, STORES, TAXES, file_holds,
+};
 
 /// What an import says: its refusals, then its sums.
 fn check(desk: &Desk, kind: FileKind, text: impl AsRef<[u8]>, expected: Expect) {
@@ -20,11 +23,22 @@ fn check(desk: &Desk, kind: FileKind, text: impl AsRef<[u8]>, expected: Expect) 
     expected.assert_eq(&said);
 }
 
+/// The answer to one question.
+fn one<T: rusqlite::types::FromSql>(desk: &Desk, sql: &str) -> T {
+    let reader = desk.database().reader().unwrap();
+    reader.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
 #[test]
 fn the_same_files_twice_change_nothing() {
     let desk = Desk::stocked();
     let files = [STORES, TAXES, CATALOGUE, PRICES, EMPLOYEES];
-    for (kind, text) in FileKind::ALL.into_iter().zip(files) {
+    let food = [(FileKind::Nutrition, NUTRITION), (FileKind::Customers, CUSTOMERS)];
+    for (kind, text) in food {
+        desk.import(kind, text.as_bytes());
+    }
+    let files = FileKind::ALL.into_iter().zip(files).chain(food);
+    for (kind, text) in files {
         let (summary, refused) = desk.import(kind, text.as_bytes());
         assert_eq!((summary.entries, refused.len()), (0, 0), "{}", kind.as_str());
         assert!(summary.taken > 0);
@@ -172,6 +186,101 @@ fn opening_stock_is_booked_once_for_each_store_and_sku() {
 }
 
 #[test]
+fn nutrition_with_bad_rows_is_refused_row_by_row() {
+    let desk = Desk::stocked();
+    check(
+        &desk,
+        FileKind::Nutrition,
+        "product,is_drink,nutri_score,nova_group,energy_kj,fat_g,saturates_g,sugars_g,salt_g,allergens,source\n\
+         10,no,b,4,1884,12.345,3.1,25,0.075,\"milk, nuts\",Label\n\
+         11,no,A,1,100,1,1,1,1,,\n\
+         10,no,A,1,100,1,1,1,1,,\n\
+         12,maybe,A,1,100,1,1,1,1,,\n\
+         13,yes,F,1,100,1,1,1,1,,\n\
+         14,yes,A,5,100,1,1,1,1,,\n\
+         15,yes,A,1,10001,1,1,1,1,,\n\
+         16,yes,A,1,100,1.0001,1,1,1,,\n\
+         17,yes,A,1,100,1,1,100.5,1,,\n\
+         18,yes,A,1,100,1,2,1,1,,\n",
+        expect![[r#"
+            3: there is no product 11: import the catalogue first
+            4: the same row stood on line 2 already
+            5: is_drink is "maybe", but "yes" or "no" is expected
+            6: the Nutri-Score "F" is not one of A, B, C, D and E
+            7: nova_group is "5", but a whole number from 1 to 4 is expected
+            8: energy_kj is "10001", but a whole number from 0 to 10000 is expected
+            9: fat_g is "1.0001", but grams from 0 to 100 such as 3.125 are expected
+            10: sugars_g is "100.5", but grams from 0 to 100 such as 3.125 are expected
+            11: 2000 mg of saturates are more than the 1000 mg of fat they are part of
+            1 taken, 9 refused
+        "#]],
+    );
+    let kept: String = one(
+        &desk,
+        "SELECT nutri_score || ' ' || energy_kj || ' ' || fat_mg || ' ' || saturates_mg || ' ' || salt_mg || ' ' || allergens FROM nutrition",
+    );
+    assert_eq!(kept, "B 1884 12345 3100 75 milk, nuts");
+}
+
+#[test]
+fn customers_with_bad_rows_are_refused_without_their_cards() {
+    let desk = Desk::stocked();
+    check(
+        &desk,
+        FileKind::Customers,
+        "customer,card,discount\n501,9900-1234 5678,7.5\n502,9900123456 78,5\n503,,5\n504,99009999,100.5\n\
+         0,99008888,5\n501,99007777,5\n505,99006666,5.125\n506,99005555,0\n",
+        expect![[r#"
+            3: customer 501 already has the card of customer 502: give each a card of its own
+            4: the card of customer 503 is empty, longer than 64 characters, or not plain text
+            5: discount is "100.5", but per cent from 0 to 100 such as 7.5 are expected
+            6: customer is "0", but a whole number from 1 to 9223372036854775807 is expected
+            7: the same row stood on line 2 already
+            8: discount is "5.125", but per cent from 0 to 100 such as 7.5 are expected
+            2 taken, 6 refused
+        "#]],
+    );
+    let found = customers::by_card(&desk.database().reader().unwrap(), "9900 12345678").unwrap();
+    assert_eq!(found.map(|found| (found.id, found.discount_points)), Some((501, 750)));
+    for card in ["12345678", "9900-1234", "99005555"] {
+        assert!(!file_holds(&desk.file(), card), "{card} is in the database");
+    }
+}
+
+#[test]
+fn a_column_that_a_file_leaves_out_keeps_what_was_there() {
+    let desk = Desk::stocked();
+    let stale = || -> i64 { one(&desk, "SELECT stale_after_ms FROM store WHERE id = 1") };
+    let note = || -> Option<String> { one(&desk, "SELECT note FROM product WHERE id = 10") };
+    assert_eq!((stale(), note()), (20_000, None));
+    let store = "store,name,currency,tax_included,stale_after_s\n1,Harbour,GBP,yes,";
+    desk.import(FileKind::Stores, format!("{store}45\n").as_bytes());
+    let noted = CATALOGUE
+        .replace("gtin\n", "gtin,note\n")
+        .replace("28\n", "28,Pure cotton\n")
+        .replace(",,\n", ",,,Pure cotton\n");
+    assert_eq!(desk.import(FileKind::Catalogue, noted.as_bytes()).1, []);
+    assert_eq!((stale(), note()), (45_000, Some("Pure cotton".to_string())));
+    assert_eq!(desk.import(FileKind::Catalogue, noted.as_bytes()).0.entries, 0);
+
+    desk.import(FileKind::Stores, STORES.as_bytes());
+    desk.import(FileKind::Catalogue, CATALOGUE.as_bytes());
+    assert_eq!((stale(), note()), (45_000, Some("Pure cotton".to_string())));
+    desk.import(FileKind::Stores, format!("{store}\n").as_bytes());
+    assert_eq!(stale(), 20_000, "an empty field asks for the default");
+    check(
+        &desk,
+        FileKind::Stores,
+        format!("{store}0\n2,Mill Lane,EUR,no,1.5\n"),
+        expect![[r#"
+            2: stale_after_s is "0", but a whole number from 1 to 86400 is expected
+            3: stale_after_s is "1.5", but a whole number from 1 to 86400 is expected
+            0 taken, 2 refused
+        "#]],
+    );
+}
+
+#[test]
 fn a_file_of_another_kind_is_refused_whole() {
     let desk = Desk::stocked();
     check(
@@ -179,7 +288,7 @@ fn a_file_of_another_kind_is_refused_whole() {
         FileKind::Stores,
         TAXES,
         expect![[r#"
-        1: the header is "store,tax_class,rate,valid_from", but "store,name,currency,tax_included" is expected
+        1: the header is "store,tax_class,rate,valid_from", but "store,name,currency,tax_included", which may go on with "stale_after_s" is expected
         0 taken, 1 refused
     "#]],
     );

@@ -84,7 +84,7 @@ fn rows_that_are_wrong_are_refused_and_those_that_are_there_stay() {
         NewVariant { sku: 1, product: 1, size: None, colour: None, tax_class: 1, favourite: None };
     expect!["as it was"].assert_eq(&said(master_data::upsert_variant(&tx, &pen)));
     let lost = NewVariant { product: 77, ..pen.clone() };
-    expect!["there is no product 77: import it before its variants"]
+    expect!["there is no product 77: import the catalogue first"]
         .assert_eq(&said(master_data::upsert_variant(&tx, &lost)));
     let untaxed = NewVariant { tax_class: 0, ..pen };
     expect!["tax class 0 is not a number from 1 to 99"]
