@@ -134,6 +134,15 @@ pub fn store(db: &Connection, id: i64) -> rusqlite::Result<Option<Store>> {
         .optional()
 }
 
+/// How old a figure of a store may be before it is shown as stale, in milliseconds; 20 s for an
+/// unknown store.
+pub fn stale_after_ms(db: &Connection, store: i64) -> rusqlite::Result<i64> {
+    db.prepare_cached("SELECT stale_after_ms FROM store WHERE id = ?1")?
+        .query_row([store], |row| row.get(0))
+        .optional()
+        .map(|found| found.unwrap_or(20_000))
+}
+
 /// All stores, by number.
 pub fn stores(db: &Connection) -> rusqlite::Result<Vec<Store>> {
     db.prepare_cached("SELECT id, name, currency, tax_included FROM store ORDER BY id")?

@@ -4,7 +4,8 @@
 //! a fact like the receipt it stands beside.
 
 use crate::moment::Moment;
-use rusqlite::{Connection, Row, Transaction};
+use crate::staff::{self, Rights};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 /// A sale took more than the balance knew of.
 pub const OVERSOLD: &str = "oversold";
@@ -60,6 +61,110 @@ pub fn write(tx: &Transaction, new: &NewException) -> rusqlite::Result<()> {
     )?
     .execute((new.store, new.at, new.kind, new.receipt, new.sku, new.amount, new.note))?;
     Ok(())
+}
+
+/// That somebody has looked at an exception.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// When it was called done.
+    pub at: Moment,
+    /// By whom, by name or number.
+    pub by: String,
+    /// A remark.
+    pub note: Option<String>,
+}
+
+/// Why an exception was not called done.
+#[derive(Debug, thiserror::Error)]
+pub enum DoneError {
+    /// Nobody with that number, or without the right.
+    #[error("employee {0} may not call this done: ask somebody with the right \"manage\"")]
+    NoRight(i64),
+    /// No such exception in this store.
+    #[error("there is no such line in this store: load the page again")]
+    Unknown,
+    /// The remark is too long.
+    #[error("the remark is longer than 200 characters")]
+    Note,
+    /// The database refused; nothing was written.
+    #[error("it was not written")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// Calls an exception done. A second time changes nothing: the first one who looked stays named.
+pub fn call_done(
+    tx: &Transaction,
+    store: i64,
+    exception: i64,
+    employee: i64,
+    at: Moment,
+    note: Option<&str>,
+) -> Result<(), DoneError> {
+    let rights = staff::rights(tx, store, employee)?;
+    if !rights.is_some_and(|rights| rights.has(Rights::MANAGE)) {
+        return Err(DoneError::NoRight(employee));
+    }
+    if note.is_some_and(|note| note.chars().count() > 200) {
+        return Err(DoneError::Note);
+    }
+    if by_id(tx, store, exception)?.is_none() {
+        return Err(DoneError::Unknown);
+    }
+    tx.prepare_cached(
+        "INSERT INTO exception_done (exception, store, at, employee, note)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?
+    .execute((exception, store, at, employee, note))?;
+    Ok(())
+}
+
+/// One exception of a store.
+pub fn by_id(db: &Connection, store: i64, id: i64) -> rusqlite::Result<Option<Exception>> {
+    db.prepare_cached(
+        "SELECT id, store, at, kind, receipt, sku, amount, note FROM exception
+         WHERE id = ?1 AND store = ?2",
+    )?
+    .query_row((id, store), read)
+    .optional()
+}
+
+/// The newest exceptions of a store that nobody has called done.
+pub fn open(db: &Connection, store: i64, limit: u32) -> rusqlite::Result<Vec<Exception>> {
+    db.prepare_cached(
+        "SELECT e.id, e.store, e.at, e.kind, e.receipt, e.sku, e.amount, e.note
+         FROM exception_open o JOIN exception e ON e.id = o.id
+         WHERE o.store = ?1 ORDER BY o.at DESC, o.id DESC LIMIT ?2",
+    )?
+    .query_map((store, limit), read)?
+    .collect()
+}
+
+/// How many exceptions of a store nobody has called done.
+pub fn open_count(db: &Connection, store: i64) -> rusqlite::Result<u64> {
+    db.prepare_cached("SELECT count(*) FROM exception_open WHERE store = ?1")?
+        .query_row([store], |row| row.get::<_, i64>(0))
+        .map(i64::unsigned_abs)
+}
+
+/// Who called an exception done, if somebody did.
+pub fn done_of(db: &Connection, exception: i64) -> rusqlite::Result<Option<Done>> {
+    db.prepare_cached(
+        "SELECT d.at, coalesce(e.name, 'employee ' || d.employee), d.note FROM exception_done d
+         LEFT JOIN employee e ON e.store = d.store AND e.id = d.employee WHERE d.exception = ?1",
+    )?
+    .query_row([exception], |row| Ok(Done { at: row.get(0)?, by: row.get(1)?, note: row.get(2)? }))
+    .optional()
+}
+
+/// The exceptions of a store that were called done last.
+pub fn done(db: &Connection, store: i64, limit: u32) -> rusqlite::Result<Vec<Exception>> {
+    db.prepare_cached(
+        "SELECT e.id, e.store, e.at, e.kind, e.receipt, e.sku, e.amount, e.note
+         FROM exception_done d JOIN exception e ON e.id = d.exception
+         WHERE d.store = ?1 ORDER BY d.at DESC, d.exception DESC LIMIT ?2",
+    )?
+    .query_map((store, limit), read)?
+    .collect()
 }
 
 /// The newest exceptions of all stores.

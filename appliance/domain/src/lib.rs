@@ -6,11 +6,17 @@ pub mod money;
 
 pub mod catalogue;
 pub mod customers;
-pub mod exceptions;
 pub mod master_data;
 pub mod receipts;
 pub mod staff;
+
+pub mod exceptions;
 pub mod stock;
+pub mod store_discounts;
+
+pub mod day;
+pub mod goods_in;
+pub mod once;
 
 pub mod basket;
 pub mod grand_totals;

@@ -222,6 +222,17 @@ pub fn employee(db: &Connection, store: i64, id: i64) -> rusqlite::Result<Option
         .optional()
 }
 
+/// Everybody of a store by name, those who have left last. Neither badge nor PIN is read.
+pub fn of_store(db: &Connection, store: i64) -> rusqlite::Result<Vec<Employee>> {
+    db.prepare_cached(
+        "SELECT id, name, rights FROM employee WHERE store = ?1 ORDER BY rights = 0, name, id",
+    )?
+    .query_map([store], |row| {
+        Ok(Employee { store, id: row.get(0)?, name: row.get(1)?, rights: Rights(row.get(2)?) })
+    })?
+    .collect()
+}
+
 /// What an employee may do; `None` if nobody has the number.
 pub fn rights(db: &Connection, store: i64, id: i64) -> rusqlite::Result<Option<Rights>> {
     db.prepare_cached("SELECT rights FROM employee WHERE store = ?1 AND id = ?2")?

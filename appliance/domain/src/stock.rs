@@ -92,6 +92,28 @@ pub fn on_hand(db: &Connection, store: i64, sku: i64) -> rusqlite::Result<i64> {
         .map(|found| found.unwrap_or(0))
 }
 
+/// What one store has of one SKU, and how old that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// Deliveries plus, sales minus.
+    pub on_hand: i64,
+    /// The newest moment among what it adds up; `None` while nothing has moved.
+    pub changed_at: Option<Moment>,
+}
+
+/// What one store has of one SKU, and since when.
+pub fn balance(db: &Connection, store: i64, sku: i64) -> rusqlite::Result<Balance> {
+    let found = db
+        .prepare_cached(
+            "SELECT on_hand, changed_at FROM stock_balance WHERE store = ?1 AND sku = ?2",
+        )?
+        .query_row((store, sku), |row| {
+            Ok(Balance { on_hand: row.get(0)?, changed_at: Some(row.get(1)?) })
+        })
+        .optional()?;
+    Ok(found.unwrap_or(Balance { on_hand: 0, changed_at: None }))
+}
+
 /// Whether a store's opening stock of a SKU was booked already.
 pub fn has_opening(db: &Connection, store: i64, sku: i64) -> rusqlite::Result<bool> {
     db.prepare_cached(

@@ -2,6 +2,8 @@
 
 // Marked as tests, so that lints take the helpers in them for what they are.
 #[cfg(test)]
+mod back_office;
+#[cfg(test)]
 mod books;
 #[cfg(test)]
 mod customers;
