@@ -4,10 +4,8 @@
 //! then a copy in another form would pass for another message. So lengths are definite, integers are as short as they
 //! can be, and nothing follows the end. The CBOR library writes so by itself but also reads the longer forms.
 
-use std::convert::Infallible;
-
+use minicbor::Decoder;
 use minicbor::data::Type;
-use minicbor::{Decoder, Encoder, encode};
 
 use crate::origin::{Origin, Stream};
 
@@ -225,64 +223,94 @@ impl<'b> Reader<'b> {
 
 /// Writes CBOR in the one form.
 pub struct Writer {
-    cbor: Encoder<Vec<u8>>,
+    bytes: Vec<u8>,
 }
+
+/// The upper three bits of a head: what kind of part follows.
+const UINT: u8 = 0 << 5;
+const NEGATIVE: u8 = 1 << 5;
+const BYTES: u8 = 2 << 5;
+const TEXT: u8 = 3 << 5;
+const LIST: u8 = 4 << 5;
+const FALSE: u8 = 0xf4;
+const TRUE: u8 = 0xf5;
+const NULL: u8 = 0xf6;
 
 impl Writer {
     /// Writes after what is already there.
     pub fn after(bytes: Vec<u8>) -> Writer {
-        Writer { cbor: Encoder::new(bytes) }
+        Writer { bytes }
     }
 
     /// The head of a list of so many parts.
     pub fn list(&mut self, parts: usize) -> &mut Writer {
-        written(self.cbor.array(parts as u64).map(drop));
-        self
+        self.head(LIST, parts as u64)
     }
 
-    /// A whole number.
+    /// A whole number, not negative.
     pub fn uint(&mut self, number: impl Into<u64>) -> &mut Writer {
-        written(self.cbor.u64(number.into()).map(drop));
-        self
+        self.head(UINT, number.into())
+    }
+
+    /// A whole number, negative or not.
+    pub fn int(&mut self, number: i64) -> &mut Writer {
+        match u64::try_from(number) {
+            Ok(number) => self.head(UINT, number),
+            Err(_) => self.head(NEGATIVE, (-1 - number).cast_unsigned()),
+        }
+    }
+
+    /// Null.
+    pub fn null(&mut self) -> &mut Writer {
+        self.raw(&[NULL])
     }
 
     /// True or false.
     pub fn truth(&mut self, truth: bool) -> &mut Writer {
-        written(self.cbor.bool(truth).map(drop));
-        self
+        self.raw(&[if truth { TRUE } else { FALSE }])
     }
 
     /// A byte string.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Writer {
-        written(self.cbor.bytes(bytes).map(drop));
-        self
+        self.head(BYTES, bytes.len() as u64).raw(bytes)
     }
 
     /// A text.
     pub fn text(&mut self, text: &str) -> &mut Writer {
-        written(self.cbor.str(text).map(drop));
-        self
+        self.head(TEXT, text.len() as u64).raw(text.as_bytes())
     }
 
     /// Bytes as they are, without a head.
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Writer {
-        self.cbor.writer_mut().extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         self
     }
 
     /// What is written so far.
     pub fn so_far(&self) -> &[u8] {
-        self.cbor.writer()
+        &self.bytes
     }
 
     /// Hands over what is written.
     pub fn finish(self) -> Vec<u8> {
-        self.cbor.into_writer()
+        self.bytes
     }
-}
 
-fn written(outcome: Result<(), encode::Error<Infallible>>) {
-    outcome.expect("memory takes every byte");
+    /// A kind and its number, in as few bytes as can be: every part begins so.
+    fn head(&mut self, kind: u8, number: u64) -> &mut Writer {
+        let [.., e, f, g, h] = number.to_be_bytes();
+        match number {
+            0..=23 => self.bytes.push(kind | h),
+            24..=0xff => self.bytes.extend([kind | 24, h]),
+            0x100..=0xffff => self.bytes.extend([kind | 25, g, h]),
+            0x1_0000..=0xffff_ffff => self.bytes.extend([kind | 26, e, f, g, h]),
+            _ => {
+                self.bytes.push(kind | 27);
+                self.bytes.extend(number.to_be_bytes());
+            }
+        }
+        self
+    }
 }
 
 #[cfg(test)]
@@ -314,6 +342,20 @@ mod tests {
         check(&[0x19, 1], expect!["no whole number at byte 0"]);
         check(&[0x20], expect!["no whole number at byte 0"]);
         check(&[0x05, 0x05], expect!["bytes after the end at byte 1"]);
+    }
+
+    #[test]
+    fn a_number_is_written_as_another_encoder_writes_it() {
+        let edges = [0, 23, 24, 0xff, 0x100, 0xffff, 0x1_0000, 0xffff_ffff, 0x1_0000_0000];
+        for edge in edges.into_iter().chain([i64::MAX]) {
+            for number in [edge, -1 - edge] {
+                let mut writer = Writer::after(Vec::new());
+                writer.int(number).uint(edge.cast_unsigned()).null();
+                let mut other = minicbor::Encoder::new(Vec::new());
+                other.i64(number).unwrap().u64(edge.cast_unsigned()).unwrap().null().unwrap();
+                assert_eq!(writer.finish(), other.into_writer(), "{number}");
+            }
+        }
     }
 
     fn check(bytes: &[u8], says: Expect) {

@@ -13,7 +13,12 @@ use crate::{
     value::Value,
 };
 use rusqlite::Connection;
-use std::collections::{HashMap, HashSet};
+use std::{borrow::Cow, collections::HashSet};
+
+/// Room for so many touched rows is kept from one write to the next, for a small write and not for an import.
+const ROWS_KEPT: usize = 256;
+/// Room for so many values of them is kept.
+const VALUES_KEPT: usize = 4_096;
 
 /// Why the writes are made, and so whether they are captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,22 +62,30 @@ pub enum CaptureError {
     OddValue(String),
 }
 
-/// A row that was touched in this write, as it was before.
+/// A row that was touched in this write.
 #[derive(Debug)]
-pub struct Touched {
+struct Touched {
     place: usize,
-    /// Empty for a row that was added, whose key stands in `after`.
-    key: Vec<Value>,
-    /// None when there was no such row.
-    before: Option<Vec<Value>>,
-    /// The row as it was added, to be believed in a plain write.
-    after: Option<Vec<Value>>,
+    held: Held,
+}
+
+/// What the hook has read of a touched row.
+#[derive(Debug)]
+enum Held {
+    /// A fact was added; its values begin at this place among the values of all such rows.
+    Added(usize),
+    /// Any other touch: the key, and the row as it was before, if there was one.
+    Before(Vec<Value>, Option<Vec<Value>>),
 }
 
 /// The rows that were touched in a write.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TouchedRows {
     rows: Vec<Touched>,
+    /// All columns of the facts that were added, row behind row: one list, because most writes are a few
+    /// small rows.
+    values: Vec<Value>,
+    /// The facts that were added are as the hook has read them.
     plain: bool,
 }
 
@@ -81,8 +94,8 @@ pub struct TouchedRows {
 pub struct Capture {
     tables: Tables,
     mode: Mode,
-    touched: Vec<Touched>,
-    places: HashMap<(usize, Vec<Value>), usize>,
+    touched: TouchedRows,
+    places: HashSet<(usize, Vec<Value>)>,
     fault: Option<CaptureError>,
     stray: bool,
     /// Calls of the hook since the write began, for any table.
@@ -101,8 +114,8 @@ impl Capture {
         Capture {
             tables,
             mode: Mode::Outside,
-            touched: Vec::new(),
-            places: HashMap::new(),
+            touched: TouchedRows::default(),
+            places: HashSet::new(),
             fault: None,
             stray: false,
             heard: 0,
@@ -115,7 +128,10 @@ impl Capture {
     /// Begins a write, or ends it with `Outside`; whatever was heard is forgotten.
     pub fn enter(&mut self, mode: Mode) {
         self.mode = mode;
-        self.touched.clear();
+        self.touched.rows.clear();
+        self.touched.rows.shrink_to(ROWS_KEPT);
+        self.touched.values.clear();
+        self.touched.values.shrink_to(VALUES_KEPT);
         self.places.clear();
         self.fault = None;
         self.stray = false;
@@ -132,7 +148,7 @@ impl Capture {
     pub fn refuses_commit(&self) -> bool {
         match self.mode {
             Mode::Outside => self.stray,
-            Mode::Local => self.fault.is_some() || !self.touched.is_empty(),
+            Mode::Local => self.fault.is_some() || !self.touched.rows.is_empty(),
             Mode::Engine => false,
         }
     }
@@ -172,9 +188,12 @@ impl Capture {
             return Err(CaptureError::ColumnsChanged(name()));
         }
         if touch.action == Action::Insert && table.rule.only_adds() {
-            let row: Option<Vec<Value>> = (0..columns).map(|column| touch.after(column)).collect();
-            let after = Some(row.ok_or_else(|| CaptureError::OddValue(name()))?);
-            self.touched.push(Touched { place, key: Vec::new(), before: None, after });
+            let at = self.touched.values.len();
+            for column in 0..columns {
+                let value = touch.after(column).ok_or_else(|| CaptureError::OddValue(name()))?;
+                self.touched.values.push(value);
+            }
+            self.touched.rows.push(Touched { place, held: Held::Added(at) });
             return Ok(());
         }
         self.twice |= table.rule.only_adds();
@@ -194,7 +213,7 @@ impl Capture {
         {
             return Err(CaptureError::KeyChanged(name()));
         }
-        if self.places.contains_key(&(place, key.clone())) {
+        if self.places.contains(&(place, key.clone())) {
             return Ok(());
         }
         let before = match touch.action {
@@ -205,8 +224,8 @@ impl Capture {
                 Some(row.ok_or_else(|| CaptureError::OddValue(name()))?)
             }
         };
-        self.places.insert((place, key.clone()), self.touched.len());
-        self.touched.push(Touched { place, key, before, after: None });
+        self.places.insert((place, key.clone()));
+        self.touched.rows.push(Touched { place, held: Held::Before(key, before) });
         Ok(())
     }
 
@@ -218,8 +237,13 @@ impl Capture {
             return Err(fault);
         }
         let told_of_all = self.heard == changed && !self.virtual_tables;
-        let plain = told_of_all && !self.savepoints && !self.twice;
-        Ok(TouchedRows { rows: std::mem::take(&mut self.touched), plain })
+        self.touched.plain = told_of_all && !self.savepoints && !self.twice;
+        Ok(std::mem::take(&mut self.touched))
+    }
+
+    /// Takes the lists back, so that the next write need not make them again. `enter` empties them.
+    pub fn reuse(&mut self, touched: TouchedRows) {
+        self.touched = touched;
     }
 }
 
@@ -227,29 +251,32 @@ impl Capture {
 ///
 /// Nobody may hold the capture meanwhile: a read that fails makes SQLite roll back, and the rollback
 /// hook wants it too.
-pub fn difference(
+pub fn difference<'t>(
     db: &Connection,
     tables: &Tables,
-    touched: TouchedRows,
-) -> Result<Vec<RowChange>, DifferenceError> {
+    touched: &'t TouchedRows,
+) -> Result<Vec<RowChange<'t>>, DifferenceError> {
     let mut changes = Vec::with_capacity(touched.rows.len());
     let mut seen = HashSet::new();
-    for mut row in touched.rows {
+    for row in &touched.rows {
         let table = tables.at(row.place);
-        if touched.plain && row.after.is_some() {
-            let now = row.after.take();
-            changes.extend(compare(table, row, now)?);
-            continue;
-        }
-        if let Some(after) = row.after.take() {
-            row.key = table.layout.key.iter().map(|column| after[*column].clone()).collect();
-        }
+        let (key, before) = match &row.held {
+            Held::Added(at) => {
+                let after = &touched.values[*at..*at + table.columns.len()];
+                if touched.plain {
+                    changes.push(added(table, Cow::Borrowed(after)));
+                    continue;
+                }
+                (table.layout.key.iter().map(|column| after[*column].clone()).collect(), None)
+            }
+            Held::Before(key, before) => (key.clone(), before.as_deref()),
+        };
         // Of a row that was touched twice the first touch counts: it knows what was before.
-        if !seen.insert((row.place, row.key.clone())) {
+        if !seen.insert((row.place, key.clone())) {
             continue;
         }
-        let now = read_row(db, table, &row.key)?;
-        changes.extend(compare(table, row, now)?);
+        let now = read_row(db, table, &key)?;
+        changes.extend(compare(table, key, before, now)?);
     }
     group(&mut changes);
     Ok(changes)
@@ -302,40 +329,51 @@ pub(crate) fn read_row(
     Ok(Some(values))
 }
 
+/// What the column that names a row's stream holds, where the table has one.
+fn named(table: &Table, row: &[Value]) -> Option<i64> {
+    match table.stream {
+        StreamRule::By(column) => match row[column] {
+            Value::Int(number) => Some(number),
+            _ => None,
+        },
+        StreamRule::Chain | StreamRule::Store => None,
+    }
+}
+
+fn added<'t>(table: &Table, row: Cow<'t, [Value]>) -> RowChange<'t> {
+    RowChange { table: table.id, op: Op::Insert, mask: 0, named: named(table, &row), values: row }
+}
+
 fn compare(
     table: &Table,
-    touched: Touched,
+    key: Vec<Value>,
+    before: Option<&[Value]>,
     now: Option<Vec<Value>>,
-) -> Result<Option<RowChange>, CaptureError> {
-    let named = match (table.stream, &touched.before, &now) {
-        (StreamRule::By(column), Some(before), Some(now)) if before[column] != now[column] => {
-            return Err(CaptureError::StreamChanged(table.name.clone()));
-        }
-        (StreamRule::By(column), Some(row), _) | (StreamRule::By(column), _, Some(row)) => {
-            Some(row[column].clone())
-        }
-        _ => None,
-    };
-    let change = |op, mask, values| RowChange { table: table.id, op, mask, values, named };
-    let changed = match (touched.before, now) {
+) -> Result<Option<RowChange<'static>>, CaptureError> {
+    let (op, mask, named, values) = match (before, now) {
         (None, None) => return Ok(None),
-        (None, Some(values)) => return Ok(Some(change(Op::Insert, 0, values))),
+        (None, Some(values)) => return Ok(Some(added(table, Cow::Owned(values)))),
         (Some(before), Some(now)) => {
+            if let StreamRule::By(column) = table.stream
+                && before[column] != now[column]
+            {
+                return Err(CaptureError::StreamChanged(table.name.clone()));
+            }
             let differ = |column: &usize| before[*column] != now[*column];
             let columns: Vec<usize> = (0..now.len()).filter(differ).collect();
             if columns.is_empty() {
                 return Ok(None);
             }
             let mask = columns.iter().fold(0, |mask, column| mask | 1 << column);
-            let mut values = touched.key;
+            let mut values = key;
             values.extend(columns.into_iter().map(|column| now[column].clone()));
-            change(Op::Update, mask, values)
+            (Op::Update, mask, named(table, before), values)
         }
-        (Some(_), None) => change(Op::Delete, 0, touched.key),
+        (Some(before), None) => (Op::Delete, 0, named(table, before), key),
     };
     if table.rule.only_adds() {
         Err(CaptureError::FactChanged(table.name.clone()))
     } else {
-        Ok(Some(changed))
+        Ok(Some(RowChange { table: table.id, op, mask, values: Cow::Owned(values), named }))
     }
 }

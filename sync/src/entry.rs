@@ -6,14 +6,14 @@
 //! one bit is another entry and fails the chain.
 
 use crate::{
-    canonical::Malformed,
+    canonical::{Malformed, Writer},
     frame::ENTRY_BYTES_MAX,
     hlc::Stamp,
     origin::Origin,
     row_id,
     value::{Kind, Value},
 };
-use minicbor::Encoder;
+use std::borrow::Cow;
 
 /// Format of an entry that this build writes.
 pub const FORMAT: u64 = 1;
@@ -50,7 +50,7 @@ pub struct Layout {
 
 /// One changed row, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowChange {
+pub struct RowChange<'v> {
     /// Number of the table.
     pub table: u32,
     /// What happened.
@@ -58,10 +58,10 @@ pub struct RowChange {
     /// Bit i is set when column i changed (update only, else 0).
     pub mask: u64,
     /// Insert: all columns. Update: key, then changed columns. Delete: key.
-    pub values: Vec<Value>,
-    /// What the column that names the row's stream holds, where the table has one. Not carried:
+    pub values: Cow<'v, [Value]>,
+    /// The number in the column that names the row's stream, where the table has one. Not carried:
     /// an update or a delete need not touch that column.
-    pub named: Option<Value>,
+    pub named: Option<i64>,
 }
 
 /// What all rows of an entry share.
@@ -123,28 +123,25 @@ impl From<Malformed> for EntryError {
 pub fn encode<'l>(
     origin: Origin,
     header: Header,
-    rows: &[RowChange],
+    rows: &[RowChange<'_>],
     layout: impl Fn(u32) -> &'l Layout,
 ) -> Result<Vec<u8>, EntryError> {
     assert!(!rows.is_empty(), "an entry carries at least one row");
     within("rows", rows.len(), ROWS_MAX)?;
-    let runs: Vec<&[RowChange]> =
-        rows.chunk_by(|one, next| one.table == next.table && one.op == next.op).collect();
-    within("runs", runs.len(), RUNS_MAX)?;
-    let mut out = Encoder::new(Vec::with_capacity(32 + rows.len() * 16));
-    let done: Result<(), minicbor::encode::Error<std::convert::Infallible>> = (|| {
-        out.array(5)?.u64(FORMAT)?.u16(header.epoch)?.u64(header.stamp.0)?.u64(header.base)?;
-        out.array(runs.len() as u64)?;
-        for run in &runs {
-            out.array(2 + run.len() as u64)?.u32(run[0].table)?.u8(number(run[0].op))?;
-            for row in *run {
-                write_row(&mut out, origin, &header, row, layout(row.table))?;
-            }
+    let runs = rows.chunk_by(|one, next| one.table == next.table && one.op == next.op);
+    let count = runs.clone().count();
+    within("runs", count, RUNS_MAX)?;
+    let mut out = Writer::after(Vec::with_capacity(64 + rows.len() * 24));
+    out.list(5).uint(FORMAT).uint(header.epoch).uint(header.stamp.0).uint(header.base);
+    out.list(count);
+    for run in runs {
+        out.list(2 + run.len()).uint(run[0].table).uint(number(run[0].op));
+        let layout = layout(run[0].table);
+        for row in run {
+            write_row(&mut out, origin, &header, row, layout);
         }
-        Ok(())
-    })();
-    done.expect("a vector takes every byte");
-    let bytes = out.into_writer();
+    }
+    let bytes = out.finish();
     within("bytes", bytes.len(), ENTRY_BYTES_MAX)?;
     Ok(bytes)
 }
@@ -154,59 +151,54 @@ pub(crate) fn within(what: &'static str, found: usize, limit: usize) -> Result<(
     if found > limit { Err(EntryError::TooLarge { what, found, limit }) } else { Ok(()) }
 }
 
-type Out = Encoder<Vec<u8>>;
-type Wrote = Result<(), minicbor::encode::Error<std::convert::Infallible>>;
-
 fn write_row(
-    out: &mut Out,
+    out: &mut Writer,
     origin: Origin,
     header: &Header,
-    row: &RowChange,
+    row: &RowChange<'_>,
     layout: &Layout,
-) -> Wrote {
-    let put = |out: &mut Out, kind: Kind, value: &Value| -> Wrote {
+) {
+    let put = |out: &mut Writer, kind: Kind, value: &Value| {
         match (kind, value) {
-            (_, Value::Null) => out.null()?,
+            (_, Value::Null) => out.null(),
             (Kind::Id, Value::Int(id)) => match near(origin, header.base, *id) {
-                Some(step) => out.u64(step)?,
-                None => out.i64(-1 - id)?,
+                Some(step) => out.uint(step),
+                None => out.int(-1 - id),
             },
-            (Kind::Time, Value::Int(ms)) => out.i64(ms.wrapping_sub(header.stamp.ms()))?,
-            (_, Value::Int(number)) => out.i64(*number)?,
-            (_, Value::Text(text)) => out.str(text)?,
-            (_, Value::Bytes(bytes)) => out.bytes(bytes)?,
+            (Kind::Time, Value::Int(ms)) => out.int(ms.wrapping_sub(header.stamp.ms())),
+            (_, Value::Int(number)) => out.int(*number),
+            (_, Value::Text(text)) => out.text(text),
+            (_, Value::Bytes(bytes)) => out.bytes(bytes),
         };
-        Ok(())
     };
     let key_kinds = layout.key.iter().map(|column| layout.kinds[*column]);
     match row.op {
         Op::Insert => {
             let filled = row.values.iter().rposition(|v| *v != Value::Null).map_or(0, |at| at + 1);
-            out.array(filled as u64)?;
-            for (kind, value) in layout.kinds.iter().zip(&row.values).take(filled) {
-                put(out, *kind, value)?;
+            out.list(filled);
+            for (kind, value) in layout.kinds.iter().zip(row.values.iter()).take(filled) {
+                put(out, *kind, value);
             }
         }
         Op::Update => {
             assert!(row.mask != 0, "an update changes something");
-            out.array(row.values.len() as u64 + 1)?;
+            out.list(row.values.len() + 1);
             let keys = layout.key.len();
-            for (kind, value) in key_kinds.zip(&row.values) {
-                put(out, kind, value)?;
+            for (kind, value) in key_kinds.zip(row.values.iter()) {
+                put(out, kind, value);
             }
-            out.u64(row.mask)?;
+            out.uint(row.mask);
             for (column, value) in columns(row.mask).zip(&row.values[keys..]) {
-                put(out, layout.kinds[column], value)?;
+                put(out, layout.kinds[column], value);
             }
         }
         Op::Delete => {
-            out.array(row.values.len() as u64)?;
-            for (kind, value) in key_kinds.zip(&row.values) {
-                put(out, kind, value)?;
+            out.list(row.values.len());
+            for (kind, value) in key_kinds.zip(row.values.iter()) {
+                put(out, kind, value);
             }
         }
     }
-    Ok(())
 }
 
 /// The columns of a mask, ascending.

@@ -266,12 +266,12 @@ mod tests {
         Header { epoch: 1, stamp: Stamp(1_700_000_000_000 << 16), base: 100 }
     }
 
-    fn write(rows: &[RowChange]) -> Vec<u8> {
+    fn write(rows: &[RowChange<'_>]) -> Vec<u8> {
         let layout = layout();
         encode(origin(), header(), rows, |_| &layout).unwrap()
     }
 
-    fn read(bytes: &[u8]) -> Result<Vec<RowChange>, EntryError> {
+    fn read(bytes: &[u8]) -> Result<Vec<RowChange<'static>>, EntryError> {
         let (mut rows, mut values) = (Vec::new(), Vec::new());
         let mut reader = Reader::open(bytes, origin())?;
         while let Some(run) = reader.next_run()? {
@@ -293,7 +293,7 @@ mod tests {
     fn an_entry_keeps_its_bytes() {
         let id = row_id::pack(origin(), 100);
         let foreign = row_id::pack(Origin::new(9).unwrap(), 4);
-        let insert = vec![
+        let insert = [
             Value::Int(id),
             Value::Int(1_700_000_000_005),
             Value::Int(-1),
@@ -301,19 +301,26 @@ mod tests {
             Value::Null,
         ];
         let rows = [
-            RowChange { table: 3, op: Op::Insert, mask: 0, values: insert, named: None },
+            RowChange {
+                table: 3,
+                op: Op::Insert,
+                mask: 0,
+                values: insert.to_vec().into(),
+                named: None,
+            },
             RowChange {
                 table: 3,
                 op: Op::Update,
                 mask: 0b1_1000,
-                values: vec![Value::Int(foreign), Value::Text("é".into()), Value::Bytes(vec![1])],
+                values: vec![Value::Int(foreign), Value::Text("é".into()), Value::Bytes(vec![1])]
+                    .into(),
                 named: None,
             },
             RowChange {
                 table: 3,
                 op: Op::Delete,
                 mask: 0,
-                values: vec![Value::Int(id - 1)],
+                values: vec![Value::Int(id - 1)].into(),
                 named: None,
             },
         ];
@@ -364,11 +371,11 @@ mod tests {
         fn whatever_is_written_is_read_again(
             ids in proptest::collection::vec((1_u32..9, 0_u64..200, any::<i64>(), ".{0,9}"), 1..20),
         ) {
-            let rows: Vec<RowChange> = ids.into_iter().map(|(writer, counter, number, text)| {
+            let rows: Vec<RowChange<'_>> = ids.into_iter().map(|(writer, counter, number, text)| {
                 let id = row_id::pack(Origin::new(writer).unwrap(), counter);
                 let values = vec![
                     Value::Int(id), Value::Int(number), Value::Int(number), Value::Text(text), Value::Bytes(vec![0; 3]),
-                ];
+                ].into();
                 RowChange { table: writer, op: Op::Insert, mask: 0, values, named: None }
             }).collect();
             prop_assert_eq!(read(&write(&rows)).unwrap(), rows);

@@ -52,10 +52,12 @@ impl Touch<'_> {
     }
 
     /// A column as it will be; None for a delete, an odd column or a float.
+    #[inline]
     pub fn after(&self, column: usize) -> Option<Value> {
         self.read(column, ffi::sqlite3_preupdate_new)
     }
 
+    #[inline]
     fn read(
         &self,
         column: usize,
@@ -69,27 +71,28 @@ impl Touch<'_> {
             return None;
         }
         // SAFETY: a value handed out by SQLite stays valid until the hook returns; it is copied here.
-        Value::read(unsafe { borrow(raw) })
+        unsafe { copy(raw) }
     }
 }
 
 /// # Safety
-/// `raw` is a live sqlite3_value that outlives the answer.
-unsafe fn borrow<'a>(raw: *mut ffi::sqlite3_value) -> ValueRef<'a> {
+/// `raw` is a live sqlite3_value.
+#[inline]
+unsafe fn copy(raw: *mut ffi::sqlite3_value) -> Option<Value> {
     // SAFETY: the caller vouches for `raw`; text and blob pointers are valid for the stated length.
     unsafe {
         match ffi::sqlite3_value_type(raw) {
-            ffi::SQLITE_INTEGER => ValueRef::Integer(ffi::sqlite3_value_int64(raw)),
-            ffi::SQLITE_FLOAT => ValueRef::Real(ffi::sqlite3_value_double(raw)),
+            ffi::SQLITE_INTEGER => Some(Value::Int(ffi::sqlite3_value_int64(raw))),
+            ffi::SQLITE_NULL => Some(Value::Null),
             ffi::SQLITE_TEXT => {
                 let text = ffi::sqlite3_value_text(raw);
-                ValueRef::Text(slice(text, ffi::sqlite3_value_bytes(raw)))
+                Value::read(ValueRef::Text(slice(text, ffi::sqlite3_value_bytes(raw))))
             }
             ffi::SQLITE_BLOB => {
                 let blob = ffi::sqlite3_value_blob(raw).cast::<u8>();
-                ValueRef::Blob(slice(blob, ffi::sqlite3_value_bytes(raw)))
+                Value::read(ValueRef::Blob(slice(blob, ffi::sqlite3_value_bytes(raw))))
             }
-            _ => ValueRef::Null,
+            _ => None,
         }
     }
 }

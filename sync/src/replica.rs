@@ -11,7 +11,7 @@ use crate::{
     capture::{self, Capture, CaptureError, DifferenceError, Mode},
     changelog::{self, Appender, LogHead},
     device_keys::DeviceKeys,
-    entry::{self, Header, RowChange},
+    entry::{self, Header, Op, RowChange},
     hlc::{Clock, Millis, Stamp},
     open::{self, Migration, OpenError},
     origin::{DeviceId, Origin, Role, Stream},
@@ -206,7 +206,7 @@ impl Replica {
         let changed = tx.total_changes() - changes_before;
         let touched = hold(&self.capture).take_touched(changed)?;
         let rows =
-            capture::difference(&tx, &self.tables, touched).map_err(|cause| match cause {
+            capture::difference(&tx, &self.tables, &touched).map_err(|cause| match cause {
                 DifferenceError::Capture(fault) => WriteError::Capture(fault),
                 DifferenceError::Sqlite(cause) => not_committed(cause),
             })?;
@@ -239,7 +239,7 @@ impl Replica {
         Appender::new(&tx)
             .and_then(|mut log| log.append(&next, &bytes, Some(self.counter.next())))
             .map_err(not_committed)?;
-        let committed = tx.commit();
+        let committed = commit(tx);
         if !planted::is(Fault::WriteAckedUncommitted) {
             committed.map_err(in_doubt)?;
         }
@@ -249,6 +249,8 @@ impl Replica {
         if rows.iter().any(|row| row.table == tables::ALLOW_LIST) {
             self.learn_who_counts().map_err(WriteError::InDoubt)?;
         }
+        drop(rows);
+        hold(&self.capture).reuse(touched);
         Ok(Committed {
             value,
             entry: Some(EntryMark { stream, seq: next.seq, stamp, hash: next.chain }),
@@ -363,6 +365,11 @@ impl Replica {
     }
 }
 
+/// COMMIT from the statement cache: SQLite need not parse it for every write. What it refuses is rolled back.
+fn commit(tx: Transaction<'_>) -> rusqlite::Result<()> {
+    tx.prepare_cached("COMMIT")?.execute([]).map(drop)
+}
+
 /// The capture; a panic while it was held has poisoned the write, which is rolled back anyway.
 pub(crate) fn hold(capture: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
     capture.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -421,61 +428,64 @@ fn check_ids(
     tables: &Tables,
     origin: Origin,
     drawn: &Range<u64>,
-    rows: &[RowChange],
+    rows: &[RowChange<'_>],
 ) -> Result<(), CaptureError> {
-    for row in rows.iter().filter(|row| row.op == entry::Op::Insert) {
-        let table = tables.numbered(row.table).expect("captured tables are declared");
+    for run in by_table(rows) {
+        let table = tables.numbered(run[0].table).expect("captured tables are declared");
         if table.layout.key != [0] || table.layout.kinds[0] != Kind::Id {
             continue;
         }
-        let own = match row.values[0] {
+        let own = |row: &RowChange<'_>| match row.values[0] {
             Value::Int(id) => {
                 let (writer, counter) = row_id::unpack(id);
                 writer == i64::from(origin.get()) && drawn.contains(&counter)
             }
             _ => false,
         };
-        if !own {
+        if !run.iter().all(|row| row.op != Op::Insert || own(row)) {
             return Err(CaptureError::IdNotDrawn(table.name.clone()));
         }
     }
     Ok(())
 }
 
+/// Neighbours of one table.
+fn by_table<'r, 'v>(rows: &'r [RowChange<'v>]) -> impl Iterator<Item = &'r [RowChange<'v>]> {
+    rows.chunk_by(|one, next| one.table == next.table)
+}
+
 /// The stream of all rows of a write, when this device may write them there.
 fn one_stream<E>(
     tables: &Tables,
     identity: &Identity,
-    rows: &[RowChange],
+    rows: &[RowChange<'_>],
 ) -> Result<Stream, WriteError<E>> {
     let mut found: Option<Stream> = None;
-    for row in rows {
-        let table = tables.numbered(row.table).expect("captured tables are declared");
+    let own = Stream::store(identity.store);
+    for run in by_table(rows) {
+        let table = tables.numbered(run[0].table).expect("captured tables are declared");
         if !table.writers.allow(identity.role) && !planted::is(Fault::RoleNotCheckedAtWrite) {
             let (table, role) = (table.name.clone(), identity.role.as_str());
             return Err(WriteError::NotAllowed { table, role });
         }
-        let own = Stream::store(identity.store);
-        let stream = match table.stream {
-            StreamRule::Chain => Some(Stream::CHAIN),
-            StreamRule::Store => own,
-            StreamRule::By(_) => {
-                named_stream(row).filter(|named| identity.role == Role::Hq || Some(*named) == own)
+        for row in run {
+            let stream = match table.stream {
+                StreamRule::Chain => Some(Stream::CHAIN),
+                StreamRule::Store => own,
+                StreamRule::By(_) => {
+                    let named = row.named.and_then(|number| u32::try_from(number).ok());
+                    let named = named.and_then(Stream::from_number);
+                    named.filter(|named| identity.role == Role::Hq || Some(*named) == own)
+                }
+            };
+            let stream = stream.ok_or_else(|| WriteError::NoStream(table.name.clone()))?;
+            match found {
+                Some(other) if other != stream => {
+                    return Err(WriteError::TwoStreams(other, stream));
+                }
+                _ => found = Some(stream),
             }
-        };
-        let stream = stream.ok_or_else(|| WriteError::NoStream(table.name.clone()))?;
-        match found {
-            Some(other) if other != stream => return Err(WriteError::TwoStreams(other, stream)),
-            _ => found = Some(stream),
         }
     }
     Ok(found.expect("there is at least one row"))
-}
-
-/// The stream that a row names.
-fn named_stream(row: &RowChange) -> Option<Stream> {
-    match row.named {
-        Some(Value::Int(number)) => u32::try_from(number).ok().and_then(Stream::from_number),
-        _ => None,
-    }
 }

@@ -10,7 +10,6 @@ use crate::{
     value::Kind,
 };
 use rusqlite::Connection;
-use std::collections::HashMap;
 
 /// Number of the engine's own table of who counts.
 pub const ALLOW_LIST: u32 = 4_000;
@@ -80,9 +79,10 @@ impl Table {
 /// All replicated tables.
 #[derive(Debug, Clone, Default)]
 pub struct Tables {
+    /// By number, ascending.
     list: Vec<Table>,
-    by_name: HashMap<Vec<u8>, usize>,
-    by_id: HashMap<u32, usize>,
+    /// Places of the tables whose name has so many bytes: each change of any row asks for its table.
+    by_length: Vec<Vec<usize>>,
 }
 
 /// What is wrong with a declaration; the migration that holds it must be mended.
@@ -121,8 +121,11 @@ impl Tables {
         let mut tables = Tables::default();
         for one in declared {
             let table = read_table(db, one)?;
-            tables.by_name.insert(table.name.clone().into_bytes(), tables.list.len());
-            tables.by_id.insert(table.id, tables.list.len());
+            let length = table.name.len();
+            if tables.by_length.len() <= length {
+                tables.by_length.resize(length + 1, Vec::new());
+            }
+            tables.by_length[length].push(tables.list.len());
             tables.list.push(table);
         }
         check_triggers(db, &tables)?;
@@ -131,7 +134,8 @@ impl Tables {
 
     /// The place of a table in the list, by its name in UTF-8.
     pub fn place(&self, name: &[u8]) -> Option<usize> {
-        self.by_name.get(name).copied()
+        let alike = self.by_length.get(name.len())?;
+        alike.iter().copied().find(|place| self.list[*place].name.as_bytes() == name)
     }
 
     /// The table at a place.
@@ -141,7 +145,7 @@ impl Tables {
 
     /// The table of this number.
     pub fn numbered(&self, id: u32) -> Option<&Table> {
-        self.by_id.get(&id).map(|place| &self.list[*place])
+        self.list.binary_search_by_key(&id, |table| table.id).ok().map(|place| &self.list[place])
     }
 
     /// All tables by number.

@@ -107,6 +107,20 @@ fn a_savepoint_from_the_cache_is_seen_too() {
 }
 
 #[test]
+fn an_entry_has_the_same_bytes_whether_the_hook_is_believed_or_the_rows_are_read_again() {
+    let deed = "INSERT INTO act VALUES (row_id(), 7, 'a note');
+                INSERT INTO part VALUES ((3 << 40) + 1, 1, 5, -300), (4, 2, 5, 70000);
+                INSERT INTO act VALUES (row_id(), 4000, NULL);
+                INSERT INTO part VALUES (2, 1, -6, 1)";
+    let [believed, again] = ["", "SAVEPOINT s; RELEASE s;"].map(|before| {
+        let mut place = pos();
+        place.write(5, |tx| tx.execute_batch(&format!("{before}{deed}"))).unwrap();
+        entries(&place)
+    });
+    assert_eq!(believed, again);
+}
+
+#[test]
 fn a_write_that_changes_nothing_makes_no_entry() {
     let mut place = Place::new(&row("hq-w1", 1, 0, Role::Hq), &[], false);
     place.write(1, |tx| tx.execute("INSERT INTO rate VALUES (1, 5, NULL)", [])).unwrap();
