@@ -27,6 +27,7 @@ pub mod cpu;
 pub mod plain_sale;
 pub mod browser;
 pub mod slow_sync;
+pub mod segments;
 pub mod bench;
 pub mod lab_pos;
 pub mod meter;
