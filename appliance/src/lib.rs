@@ -14,12 +14,17 @@ pub mod basket_rows;
 pub mod database;
 pub mod outage;
 
+pub mod search_words;
+pub mod search_index;
+pub mod search;
+
 pub mod ringing;
 pub mod payment;
 pub mod signon;
 
 pub mod basket_view;
 pub mod page;
+pub mod follower;
 
 pub mod screens;
 

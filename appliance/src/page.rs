@@ -22,9 +22,10 @@ use crate::assets::{ASSETS, Assets};
 use crate::baskets::Baskets;
 use crate::clock;
 use crate::config::Config;
-use crate::database::{Database, ReadError, Reader};
+use crate::database::{self, Database, ReadError, Reader};
 use crate::outage::Outage;
 use crate::payment::{self, PayError};
+use crate::search::Search;
 use crate::signon::{SignOns, SignedOn, random_word};
 use crate::standing::{self, Band};
 
@@ -47,6 +48,8 @@ pub struct Shared {
     pub pin_turn: Semaphore,
     /// Since when the line is away.
     pub outage: Outage,
+    /// Finds products by their words.
+    pub search: Search,
     baskets: Mutex<Baskets>,
     changes: watch::Sender<u64>,
     wall_ms: fn() -> i64,
@@ -140,12 +143,15 @@ impl Shared {
             Ok(()) | Err(PayError::InDoubt(_)) => {}
             Err(error) => return Err(error.into()),
         }
+        let replica = database.folder().join(database::FILE_NAME);
+        let search = Search::beside(&replica, database.identity().origin);
         Ok(Shared {
             config,
             database,
             sign_ons: SignOns::default(),
             pin_turn: Semaphore::new(1),
             outage: Outage::starting(wall_ms()),
+            search,
             baskets: Mutex::new(baskets),
             changes: watch::Sender::new(0),
             wall_ms,

@@ -12,6 +12,7 @@ use axum::routing::get;
 
 use crate::assets::{ASSETS, FONTS};
 use crate::config::DeviceRole;
+use crate::follower;
 use crate::live;
 use crate::page::Page;
 use crate::screens;
@@ -73,8 +74,9 @@ pub async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, Serv
     })
 }
 
-/// Answers until the program ends.
+/// Answers until the program ends, and keeps the search current meanwhile.
 pub async fn serve(listener: tokio::net::TcpListener, page: Page) -> Result<(), ServeError> {
+    tokio::spawn(follower::follow(page.clone()));
     axum::serve(listener, router(page)).await.map_err(ServeError::Stopped)
 }
 

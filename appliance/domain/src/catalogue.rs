@@ -203,6 +203,18 @@ pub fn scan(db: &Connection, store: i64, code: &str, at: Moment) -> Result<Tag, 
     by_gtin(db, store, gtin, at)?.ok_or(ScanError::UnknownGtin(gtin))
 }
 
+/// The tags of a product: its sizes and colours, in the order of their SKUs.
+pub fn by_product(
+    db: &Connection,
+    store: i64,
+    product: i64,
+    at: Moment,
+) -> rusqlite::Result<Vec<Tag>> {
+    db.prepare_cached(tag_sql!("WHERE v.product = ?3 ORDER BY v.sku"))?
+        .query_map((store, at, product), read_tag)?
+        .collect()
+}
+
 /// The products whose name holds the text, their variants together.
 pub fn find(
     db: &Connection,

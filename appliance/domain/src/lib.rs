@@ -6,6 +6,7 @@ pub mod money;
 
 pub mod catalogue;
 pub mod customers;
+pub mod listing;
 pub mod master_data;
 pub mod receipts;
 pub mod staff;
