@@ -29,6 +29,12 @@ pub(crate) struct Conversation {
     pub(crate) told: BTreeMap<Key, u64>,
     /// Seconds since devices beyond it were heard, and when that was said.
     pub(crate) beyond: BTreeMap<Origin, (u32, Millis)>,
+    /// When it was last heard while we had all that it has.
+    pub(crate) complete: Option<Millis>,
+    /// As `beyond`, at that time.
+    pub(crate) beyond_complete: BTreeMap<Origin, (u32, Millis)>,
+    /// Name of its build, as it says.
+    pub(crate) build: String,
 }
 
 /// Every conversation of one replica.
@@ -72,6 +78,9 @@ impl Hub {
             signer: None,
             told: BTreeMap::new(),
             beyond: BTreeMap::new(),
+            complete: None,
+            beyond_complete: BTreeMap::new(),
+            build: String::new(),
         })
     }
 
@@ -240,7 +249,12 @@ impl Hub {
             .flat_map(|vector| vector.heads.iter().map(|head| (vector.stream, head.0, head.1)))
             .collect();
         let at_hq = row.role == Role::Hq;
+        let complete = heads.iter().all(|head| replica.head(head.0, head.1).seq >= head.2);
         let peer = self.heard(now, from, row);
+        peer.build = need.build;
+        if complete {
+            peer.complete = Some(now.steady);
+        }
         peer.session.take_vector(
             now.steady,
             &streams,
@@ -277,6 +291,9 @@ impl Hub {
             peer.session.doubt_flights(now.steady);
         } else if differs {
             peer.session.want_need(now.steady);
+        } else if !ack.digests.is_empty() {
+            peer.complete = Some(now.steady);
+            peer.beyond_complete = peer.beyond.clone();
         }
         if *from == PeerId::Parent {
             self.mark(now, &ack.heads, at_hq);

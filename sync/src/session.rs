@@ -156,6 +156,11 @@ impl Session {
         self.heard = Some(now.0);
     }
 
+    /// What the other side is known to have.
+    pub fn known_heads(&self) -> impl Iterator<Item = (Key, u64)> {
+        self.acked.iter().map(|(key, seq)| (*key, *seq))
+    }
+
     /// When the other side was last heard.
     pub fn heard(&self) -> Option<Millis> {
         self.heard.map(Millis)

@@ -6,8 +6,10 @@ use crate::{
     marks::{AT_HQ, AT_PARENT, KEPT_TWICE},
     origin::{DeviceId, Origin, Stream},
     replica::Replica,
+    session::Key,
     talk::{Now, PeerId},
 };
+use std::collections::BTreeMap;
 
 /// How a replica stands with the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +36,13 @@ pub struct HubStatus {
     pub reason: String,
     /// The devices below, also those beyond a child, with milliseconds since each was heard.
     pub children: Vec<(DeviceId, Option<i64>)>,
+    /// The devices below with milliseconds since each was last heard while we had all that was known of it. Hop by hop,
+    /// as the ages above; a device that never was so is not here.
+    pub complete: Vec<(DeviceId, i64)>,
+    /// Of each writer, the entries that a device below is known to have and that are not here.
+    pub missing: Vec<(Origin, u64)>,
+    /// The builds of the devices that speak to us, as they say.
+    pub builds: Vec<(DeviceId, String)>,
     /// Newest seq per stream and origin.
     pub vector: Vec<(Stream, Origin, u64)>,
 }
@@ -62,20 +71,44 @@ impl Hub {
             refused: self.refused,
             reason: String::new(),
             children: Vec::new(),
+            complete: Vec::new(),
+            missing: self.missing(replica),
+            builds: Vec::new(),
             vector: replica.heads.iter().map(|(key, head)| (key.0, key.1, head.seq)).collect(),
         };
         for (id, peer) in &self.peers {
             let PeerId::Child(device) = id else { continue };
             status.children.push((device.clone(), age(peer.session.heard())));
-            for (origin, (seconds, said)) in &peer.beyond {
-                if let Some(row) = replica.known(*origin) {
-                    let ms = i64::from(*seconds) * 1_000 + (now.steady.0 - said.0);
-                    status.children.push((row.device.clone(), Some(ms)));
-                }
+            let beyond = ages(replica, now, &peer.beyond);
+            status.children.extend(beyond.map(|(device, ms)| (device, Some(ms))));
+            status.complete.extend(age(peer.complete).map(|ms| (device.clone(), ms)));
+            status.complete.extend(ages(replica, now, &peer.beyond_complete));
+            if !peer.build.is_empty() {
+                status.builds.push((device.clone(), peer.build.clone()));
             }
         }
         status.reason = self.reason(&status);
         status
+    }
+
+    /// What devices below are known to have of each writer beyond what is here.
+    fn missing(&self, replica: &Replica) -> Vec<(Origin, u64)> {
+        let mut missing: BTreeMap<Key, u64> = BTreeMap::new();
+        for (id, peer) in &self.peers {
+            let heads = peer.session.known_heads().filter(|_| *id != PeerId::Parent);
+            for (key, seq) in heads {
+                let more = seq.saturating_sub(replica.head(key.0, key.1).seq);
+                if more > 0 {
+                    let most = missing.entry(key).or_default();
+                    *most = more.max(*most);
+                }
+            }
+        }
+        let mut of_origin: BTreeMap<Origin, u64> = BTreeMap::new();
+        for ((_, origin), more) in missing {
+            *of_origin.entry(origin).or_default() += more;
+        }
+        of_origin.into_iter().collect()
     }
 
     fn reason(&self, status: &HubStatus) -> String {
@@ -95,4 +128,16 @@ impl Hub {
             Some(ms) => format!("the parent was last heard {} s ago", ms / 1_000),
         }
     }
+}
+
+/// Ages that somebody told of the devices beyond it, older by the time since it told them.
+fn ages(
+    replica: &Replica,
+    now: Now,
+    said: &BTreeMap<Origin, (u32, Millis)>,
+) -> impl Iterator<Item = (DeviceId, i64)> {
+    said.iter().filter_map(move |(origin, (seconds, at))| {
+        let row = replica.known(*origin)?;
+        Some((row.device.clone(), i64::from(*seconds) * 1_000 + (now.steady.0 - at.0)))
+    })
 }

@@ -342,7 +342,8 @@ impl State {
 
 fn without_ages(status: &HubStatus) -> HubStatus {
     let children = status.children.iter().map(|(device, _)| (device.clone(), None)).collect();
-    HubStatus { parent_heard_ms: None, reason: String::new(), children, ..status.clone() }
+    let complete = status.complete.iter().map(|(device, _)| (device.clone(), 0)).collect();
+    HubStatus { parent_heard_ms: None, reason: String::new(), children, complete, ..status.clone() }
 }
 
 fn millis(time: Duration) -> Millis {
