@@ -21,6 +21,7 @@ use crate::hq::{Hq, HqError};
 use crate::import::rows::{ImportError, Refusal};
 use crate::import::{self, FileKind};
 use crate::page::{Page, PageError};
+use crate::tokens::{self, TokenWish};
 
 /// A request to admit is small.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
@@ -33,6 +34,7 @@ pub fn routes() -> Router<Page> {
         .route("/devices.json", get(devices))
         .route("/devices", post(admit))
         .route("/import/{kind}", post(take))
+        .route("/tokens", post(token))
 }
 
 async fn status(State(hq): State<Page>) -> Result<Response, PageError> {
@@ -74,6 +76,22 @@ async fn admit(
         Err(AdmitError::Refused(why)) => Err(bad(why)),
         Err(why) => Err(PageError::new(StatusCode::INTERNAL_SERVER_ERROR, why.to_string())),
     }
+}
+
+async fn token(
+    State(hq): State<Page>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageError> {
+    check_token(&hq, &headers)?;
+    let bad = |why: String| PageError::new(StatusCode::UNPROCESSABLE_ENTITY, why);
+    let bytes =
+        axum::body::to_bytes(body, REQUEST_BYTES_MAX).await.map_err(|why| bad(why.to_string()))?;
+    let wish: TokenWish = serde_json::from_slice(&bytes).map_err(|why| bad(why.to_string()))?;
+    let asked = Arc::clone(&hq);
+    let done = tokio::task::spawn_blocking(move || tokens::grant(&asked.database, &wish)).await;
+    let answer = done.map_err(|why| HqError::BrokenOff(why.to_string()))?;
+    json(&answer.map_err(|why| bad(why.to_string()))?)
 }
 
 async fn take(

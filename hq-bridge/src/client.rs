@@ -13,6 +13,7 @@ use crate::enrolment::Request;
 use crate::figures::ImportLine;
 use crate::import::FileKind;
 use crate::import::rows::{Refusal, Summary};
+use crate::tokens::TokenWish;
 
 /// How long a loopback connection may take before the HQ there counts as dead.
 const CONNECT_MS: u64 = 2_000;
@@ -84,6 +85,18 @@ impl Client {
                 serde_json::to_string(request)
                     .map_err(|why| ClientError::Refused(why.to_string()))?,
             )
+            .map_err(|why| ClientError::NoAnswer(why.to_string()))?;
+        read_all(accepted(answer)?)
+    }
+
+    /// Does what an operator wants of the tokens; returns the answer as JSON.
+    pub fn tokens(&self, wish: &TokenWish) -> Result<String, ClientError> {
+        let text =
+            serde_json::to_string(wish).map_err(|why| ClientError::Refused(why.to_string()))?;
+        let answer = self
+            .post("/tokens")
+            .header("content-type", "application/json")
+            .send(text)
             .map_err(|why| ClientError::NoAnswer(why.to_string()))?;
         read_all(accepted(answer)?)
     }

@@ -16,6 +16,8 @@ use crate::figures::{self, DeviceFigures, TotalsFigures};
 use crate::hq;
 use crate::import::rows::{ImportError, Refusal, Summary};
 use crate::import::{self, FileKind};
+use crate::times::time as shown_time;
+use crate::tokens::{self, TokenAnswer, TokenError, TokenWish};
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,9 @@ pub enum CommandError {
     /// The device was not admitted.
     #[error(transparent)]
     Admit(#[from] AdmitError),
+    /// The token was not made, or not revoked.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The running HQ said something else than was asked for.
     #[error("the running HQ is of another version ({0}); use the command of the same version")]
     Version(#[from] serde_json::Error),
@@ -137,6 +142,28 @@ pub fn totals(config: &Config) -> Result<TotalsFigures, CommandError> {
     let (database, keys) = open(config)?;
     let totals = hq::check_totals(&database, &keys.authority.public())?;
     Ok(figures::totals(&totals, Moment(now().0)))
+}
+
+/// Makes, lists or revokes tokens of the reporting interface; returns what to tell.
+pub fn tokens(config: &Config, wish: &TokenWish) -> Result<String, CommandError> {
+    let answer = match client::running(&config.data) {
+        Some(hq) => serde_json::from_str(&hq.tokens(wish)?)?,
+        None => tokens::grant(&open(config)?.0, wish)?,
+    };
+    Ok(match answer {
+        TokenAnswer::Added(token) => format!("{token}\n"),
+        TokenAnswer::Revoked => "revoked: it opens nothing from now on\n".to_string(),
+        TokenAnswer::Listed(tokens) => {
+            let mut text = format!("{:<40} {:<6} {:<24} revoked\n", "name", "scope", "made");
+            for token in tokens {
+                let time = |at: i64| shown_time(Moment(at)).unwrap_or_default();
+                let revoked = token.revoked_at.map_or("-".to_string(), time);
+                let made = time(token.made_at);
+                text += &format!("{:<40} {:<6} {made:<24} {revoked}\n", token.name, token.scope);
+            }
+            text
+        }
+    })
 }
 
 /// Writes a text to a file.

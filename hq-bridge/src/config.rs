@@ -28,6 +28,9 @@ broker = "127.0.0.1:7883"
 
 # Seconds between two beats: how often HQ and its stores tell each other what they have when nothing is sold. 1 to 3600.
 beat_s = 10
+
+# Whether the pages are dark: true or false.
+night = false
 "#;
 
 /// What HQ was told to do.
@@ -43,6 +46,8 @@ pub struct Config {
     pub broker: Broker,
     /// Milliseconds between two beats.
     pub beat_ms: i64,
+    /// Whether the pages are dark.
+    pub night: bool,
 }
 
 /// Which broker carries the messages.
@@ -98,6 +103,8 @@ struct Written {
     broker: String,
     #[serde(default = "default_beat_s")]
     beat_s: i64,
+    #[serde(default)]
+    night: bool,
 }
 
 fn default_name() -> String {
@@ -150,6 +157,7 @@ pub fn parse(text: &str, folder: &Path, path: &str) -> Result<Config, ConfigErro
         listen: loopback("listen", &written.listen).map_err(refuse)?,
         broker: broker(&written.broker).map_err(refuse)?,
         beat_ms: written.beat_s * 1_000,
+        night: written.night,
     })
 }
 
@@ -211,7 +219,7 @@ mod tests {
               |
             2 | beats = 4
               | ^^^^^
-            unknown field `beats`, expected one of `data`, `name`, `listen`, `broker`, `beat_s`"#]],
+            unknown field `beats`, expected one of `data`, `name`, `listen`, `broker`, `beat_s`, `night`"#]],
         );
     }
 

@@ -14,6 +14,9 @@ use selvedge_domain::money::Money;
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::origin::Role;
 
+/// What the control totals were when they were compared last, by origin, and when that was.
+pub type Checked = HashMap<u32, (Moment, ControlTotal)>;
+
 /// The control total of one incarnation of a device.
 #[derive(Debug, Clone)]
 pub struct ControlTotal {

@@ -9,13 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, Transaction};
-use selvedge_domain::migrations;
 use selvedge_domain::moment::Moment;
-use selvedge_sync::allow_list::{self, Row};
+use selvedge_sync::allow_list::{self, Row, RowError};
 use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::entry::EntryError;
 use selvedge_sync::hlc::Millis;
-use selvedge_sync::open::Migration;
 use selvedge_sync::origin::{Origin, Role};
 use selvedge_sync::outcome::WriteError;
 use selvedge_sync::replica::{Identity, Replica, Settings};
@@ -26,6 +24,7 @@ use tokio::sync::watch;
 use crate::authority::Keys;
 use crate::config::Config;
 use crate::contacts::Contacts;
+use crate::migrations;
 
 /// HQ's database file in the data directory.
 pub const DATABASE_FILE: &str = "hq.db";
@@ -66,6 +65,18 @@ impl DatabaseError {
             WriteError::Entry(EntryError::TooLarge { .. }) => DatabaseError::TooLarge(sentence),
             _ => DatabaseError::Failed(sentence),
         }
+    }
+}
+
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(why: rusqlite::Error) -> DatabaseError {
+        DatabaseError::of(why)
+    }
+}
+
+impl From<RowError> for DatabaseError {
+    fn from(why: RowError) -> DatabaseError {
+        DatabaseError::of(why)
     }
 }
 
@@ -146,24 +157,12 @@ fn contacts(engine: &Engine, broker: Option<&watch::Receiver<BrokerStatus>>) -> 
     } else {
         reasons.into_iter().find(|reason| !reason.is_empty()).unwrap_or("")
     };
-    let heard = status
-        .children
-        .iter()
-        .filter_map(|(device, ms)| Some((device.as_str().to_string(), (*ms)?)));
     Contacts {
         line_up: line.up,
         broker_pid: broker.as_ref().and_then(|broker| broker.pid),
         broker_restarts: broker.as_ref().map_or(0, |broker| broker.restarts),
-        own_head: status.own_head,
-        parked: status.parked,
-        refused: status.refused,
-        waiting_origins: status
-            .waiting_origins
-            .iter()
-            .map(|origin| origin.get().to_string())
-            .collect(),
         reason: reason.to_string(),
-        heard_ms: heard.collect(),
+        ..Contacts::of(&status)
     }
 }
 
@@ -189,7 +188,7 @@ pub fn replica(config: &Config, keys: &Keys) -> Result<Replica, DatabaseError> {
         vfs: None,
         identity,
         keys: keys.writer.clone(),
-        migrations: migrations::ALL.iter().map(|(name, sql)| Migration { name, sql }).collect(),
+        migrations: migrations::all(),
         cache_kib: CACHE_KIB,
     };
     let mut replica = Replica::open(settings).map_err(DatabaseError::of)?;

@@ -135,13 +135,13 @@ pub fn device(row: &Row) -> DeviceFigures {
 
 /// What HQ says of itself.
 pub fn status(name: &str, origin: u32, fleet: &Fleet, line: Contacts) -> StatusFigures {
-    let devices = fleet.stores.iter().flat_map(|store| &store.devices).map(|view| ContactFigures {
+    let devices = fleet.devices().map(|view| ContactFigures {
         device: view.row.device.as_str().to_string(),
         origin: view.row.origin.get().to_string(),
         store: view.row.store.to_string(),
         label: view.row.label.clone(),
-        heard_ms: view.heard_ms,
-        receipts: view.total.receipts,
+        heard_ms: view.freshness.as_ref().and_then(|fresh| fresh.age_ms),
+        receipts: view.ever.receipts,
     });
     let devices: Vec<ContactFigures> = devices.collect();
     StatusFigures {

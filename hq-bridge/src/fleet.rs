@@ -1,78 +1,149 @@
-//! Stores and their devices, with what HQ holds of each
+//! Stores and their devices, with what HQ knows of each and how fresh that is
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use selvedge_domain::catalogue::{self, Store};
-use selvedge_domain::exceptions::{self, Exception};
 use selvedge_domain::moment::Moment;
+use selvedge_domain::money::Money;
+use selvedge_domain::receipts;
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::origin::Role;
 
-use crate::control_totals::{self, ControlTotal};
-use crate::database::DatabaseError;
-use crate::enrolment;
-
-/// How many of the newest exceptions are shown.
-const EXCEPTIONS_SHOWN: u32 = 20;
+use crate::control_totals::{Checked, ControlTotal};
+use crate::freshness::{self, DeviceFreshness, Look, StoreFreshness};
+use crate::open_exceptions;
+use crate::sums::{self, Sum};
 
 /// The whole chain as HQ sees it.
 pub struct Fleet {
     /// When it was looked at.
     pub at: Moment,
-    /// Every store, by number.
+    /// Every store: the stale ones first, oldest first, then the fresh ones by number.
     pub stores: Vec<StoreView>,
-    /// The newest exceptions of all stores.
-    pub exceptions: Vec<Exception>,
 }
 
 /// A store with its devices.
 pub struct StoreView {
     /// The store.
     pub store: Store,
-    /// Its devices, by origin.
+    /// How fresh it is.
+    pub freshness: StoreFreshness,
+    /// Its devices, the replaced ones included, by origin.
     pub devices: Vec<DeviceView>,
+    /// Exceptions that nobody has looked at.
+    pub open_exceptions: i64,
 }
 
 /// One incarnation of a device.
 pub struct DeviceView {
     /// Its row of the allow-list.
     pub row: Row,
-    /// Milliseconds since HQ heard of it, itself or by its newest statement.
-    pub heard_ms: Option<i64>,
-    /// Whether a newer incarnation has taken its place.
-    pub replaced: bool,
-    /// What HQ holds of it against what it signed.
-    pub total: ControlTotal,
+    /// How fresh it is; `None` for one that was replaced or dismissed.
+    pub freshness: Option<DeviceFreshness>,
+    /// Its receipts of today, by UTC.
+    pub today: Sum,
+    /// All its receipts.
+    pub ever: Sum,
+    /// The newest of them.
+    pub newest: Option<Newest>,
+    /// What the last check of its control total found, and when that was.
+    pub checked: Option<(Moment, ControlTotal)>,
 }
 
-/// Looks at everything. The contacts come from the lines, all else from the database.
-pub fn look(
-    db: &Connection,
-    authority: &[u8; 32],
-    heard: &HashMap<String, i64>,
-    at: Moment,
-) -> Result<Fleet, DatabaseError> {
-    let rows = enrolment::list(db, authority).map_err(DatabaseError::of)?;
-    let totals = control_totals::all(db, &rows).map_err(DatabaseError::of)?;
-    let selling: Vec<&Row> = rows.iter().filter(|row| row.role != Role::Hq).collect();
-    assert_eq!(selling.len(), totals.len(), "every device that can sell has a control total");
-    let mut devices: HashMap<u32, Vec<DeviceView>> = HashMap::new();
-    for (row, total) in selling.iter().zip(totals) {
-        let replaced =
-            selling.iter().any(|other| other.device == row.device && other.origin > row.origin);
-        let stated = total.signed.map(|statement| (at.0 - statement.at.0).max(0));
-        let spoken = heard.get(row.device.as_str()).copied().filter(|_| !replaced);
-        let heard_ms = [spoken, stated].into_iter().flatten().min();
-        let view = DeviceView { row: (*row).clone(), heard_ms, replaced, total };
-        devices.entry(row.store).or_default().push(view);
+/// The newest receipt of a device.
+pub struct Newest {
+    /// Its printed number.
+    pub number: String,
+    /// What it came to.
+    pub total: Money,
+    /// When, by the device's clock.
+    pub at: Moment,
+}
+
+impl Fleet {
+    /// Every incarnation of every device.
+    pub fn devices(&self) -> impl Iterator<Item = &DeviceView> {
+        self.stores.iter().flat_map(|store| &store.devices)
     }
-    let stores = catalogue::stores(db).map_err(DatabaseError::of)?;
-    let stores = stores.into_iter().map(|store| {
-        let number = u32::try_from(store.id).unwrap_or_default();
-        StoreView { store, devices: devices.remove(&number).unwrap_or_default() }
+}
+
+impl StoreView {
+    /// What all its devices sold today, by UTC.
+    pub fn today(&self) -> Sum {
+        self.devices.iter().fold(Sum::default(), |sum, device| sum.and(device.today))
+    }
+
+    /// What all its devices ever sold.
+    pub fn ever(&self) -> Sum {
+        self.devices.iter().fold(Sum::default(), |sum, device| sum.and(device.ever))
+    }
+
+    /// How many control totals differ.
+    pub fn differing(&self) -> usize {
+        self.devices.iter().filter(|device| device.differs()).count()
+    }
+
+    /// Entries that are known to be at the store and not here.
+    pub fn missing(&self) -> u64 {
+        self.freshness.devices.iter().map(|device| device.missing).sum()
+    }
+}
+
+impl DeviceView {
+    /// Whether its control total differed when it was checked last.
+    pub fn differs(&self) -> bool {
+        self.checked.as_ref().is_some_and(|(_, total)| total.differs())
+    }
+}
+
+/// All that HQ knows, from sums that are kept as receipts come in: it takes as long with one receipt as with millions.
+pub fn of(db: &Connection, look: Look, checked: &Checked) -> rusqlite::Result<Fleet> {
+    let (today, ever) = (sums::on_day(db, look.now)?, sums::ever(db)?);
+    let open = open_exceptions::by_store(db)?;
+    let mut devices: HashMap<i64, Vec<DeviceView>> = HashMap::new();
+    for row in look.rows.iter().filter(|row| row.role != Role::Hq) {
+        let origin = row.origin.get();
+        let store = i64::from(row.store);
+        let sum = |of: &HashMap<u32, Sum>| of.get(&origin).copied().unwrap_or_default();
+        let fresh = look
+            .stores
+            .get(&store)
+            .and_then(|store| store.devices.iter().find(|device| device.row.origin == row.origin));
+        devices.entry(store).or_default().push(DeviceView {
+            row: row.clone(),
+            freshness: fresh.cloned(),
+            today: sum(&today),
+            ever: sum(&ever),
+            newest: newest(db, row, sum(&ever).newest)?,
+            checked: checked.get(&origin).cloned(),
+        });
+    }
+    let mut stores = Vec::new();
+    for store in catalogue::stores(db)? {
+        stores.push(StoreView {
+            freshness: look.stores.get(&store.id).cloned().unwrap_or(freshness::unknown(store.id)),
+            devices: devices.remove(&store.id).unwrap_or_default(),
+            open_exceptions: open.get(&store.id).copied().unwrap_or(0),
+            store,
+        });
+    }
+    stores.sort_by_key(|view| {
+        // Among the fresh ones the oldest changes with every beat: they keep their places.
+        let age = view.freshness.age_ms.unwrap_or(i64::MAX);
+        (view.freshness.synced, if view.freshness.synced { 0 } else { -age }, view.store.id)
     });
-    let stores = stores.collect();
-    let exceptions = exceptions::latest(db, EXCEPTIONS_SHOWN).map_err(DatabaseError::of)?;
-    Ok(Fleet { at, stores, exceptions })
+    Ok(Fleet { at: look.now, stores })
+}
+
+fn newest(db: &Connection, row: &Row, receipt: i64) -> rusqlite::Result<Option<Newest>> {
+    db.prepare_cached("SELECT no, total_minor, at FROM receipt WHERE id = ?1")?
+        .query_row([receipt], |found| {
+            Ok(Newest {
+                number: receipts::number(&row.label, found.get(0)?),
+                total: found.get(1)?,
+                at: found.get(2)?,
+            })
+        })
+        .optional()
 }

@@ -6,14 +6,17 @@ use std::sync::{Arc, PoisonError};
 
 use rusqlite::Connection;
 use selvedge_domain::moment::Moment;
+use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use tokio::sync::{Mutex, Notify};
 
-use crate::control_totals::{self, ControlTotal};
+use crate::contacts::Contacts;
+use crate::control_totals::{self, Checked, ControlTotal};
 use crate::database::{Database, DatabaseError, now};
 use crate::door::Door;
 use crate::enrolment;
 use crate::fleet::{self, Fleet};
+use crate::freshness::{self, Look};
 
 /// A running HQ, shared by its pages and its tasks.
 pub struct Hq {
@@ -35,7 +38,18 @@ pub struct Hq {
     pub importing: Mutex<()>,
     /// Wakes the check of the control totals before its time.
     pub look_again: Notify,
+    /// Asks what the lines to the stores tell.
+    pub contacts: Box<dyn Fn(&Database) -> Contacts + Send + Sync>,
+    /// What the last check of each device's control total found.
+    pub checked: std::sync::Mutex<Checked>,
+    /// The allow-list as it was verified last, and what it was known by.
+    pub admitted: std::sync::Mutex<(AdmittedKey, Arc<Vec<Row>>)>,
+    /// Whether the pages are dark.
+    pub night: bool,
 }
+
+/// By what a changed allow-list is recognised: how many rows, the newest origin, and a sum over the states.
+pub type AdmittedKey = (i64, i64, i64);
 
 /// Why a room did not get its answer.
 #[derive(Debug, thiserror::Error)]
@@ -72,22 +86,69 @@ impl Hq {
         }
     }
 
-    /// The whole chain as HQ sees it now.
-    pub async fn fleet(self: &Arc<Hq>) -> Result<Fleet, HqError> {
-        self.ask(|hq, reader| {
-            fleet::look(
-                reader,
-                &hq.authority.public(),
-                &hq.database.contacts().heard_ms,
-                Moment(now().0),
-            )
+    /// As `ask`, with all that the question reads from one moment of the database.
+    pub async fn answer<T, F>(self: &Arc<Hq>, question: F) -> Result<T, HqError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Hq, &Connection) -> Result<T, DatabaseError> + Send + 'static,
+    {
+        self.ask(move |hq, reader| {
+            let moment = reader.unchecked_transaction()?;
+            question(hq, &moment)
         })
         .await
     }
 
-    /// The control totals of all devices. Where one differs, its exception is written soon after.
+    /// How fresh every store is now.
+    pub fn look(&self, db: &Connection) -> Result<Look, DatabaseError> {
+        let now = Moment(now().0);
+        let rows = self.rows(db)?;
+        let contacts = (self.contacts)(&self.database);
+        Ok(freshness::look(db, rows, &contacts, now)?)
+    }
+
+    /// The allow-list. To verify all its signatures takes longer than an answer may, so it is done when it has changed.
+    fn rows(&self, db: &Connection) -> Result<Arc<Vec<Row>>, DatabaseError> {
+        let key: AdmittedKey = db
+            .prepare_cached(
+                "SELECT count(*), coalesce(max(origin), 0), coalesce(sum(origin * unicode(state)), 0) FROM allow_list",
+            )?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let known = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if known.0 == key {
+            return Ok(known.1);
+        }
+        let rows = Arc::new(enrolment::list(db, &self.authority.public())?);
+        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        *admitted = (key, Arc::clone(&rows));
+        Ok(rows)
+    }
+
+    /// What the last check of the control totals found.
+    pub fn checked(&self) -> Checked {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers what a check of control totals found.
+    pub fn remember(&self, totals: &[ControlTotal]) {
+        let at = Moment(now().0);
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.extend(totals.iter().map(|total| (total.origin, (at, total.clone()))));
+    }
+
+    /// The whole chain as HQ sees it now.
+    pub async fn fleet(self: &Arc<Hq>) -> Result<Fleet, HqError> {
+        self.answer(|hq, reader| {
+            let look = hq.look(reader)?;
+            Ok(fleet::of(reader, look, &hq.checked())?)
+        })
+        .await
+    }
+
+    /// The control totals of all devices, added up anew. Where one differs, its exception is written soon after.
     pub async fn totals(self: &Arc<Hq>) -> Result<Vec<ControlTotal>, HqError> {
         let totals = self.ask(|hq, reader| totals(reader, &hq.authority.public())).await?;
+        self.remember(&totals);
         if totals.iter().any(ControlTotal::differs) {
             self.look_again.notify_one();
         }
@@ -112,18 +173,18 @@ pub fn check_totals(
     Ok(totals)
 }
 
-/// As `check_totals`, for the devices that have signed anew since they were seen last.
+/// As `check_totals`, for the devices that have signed anew since they were seen last; returns those.
 pub fn check_new_totals(
     database: &Database,
     authority: &[u8; 32],
     seen: &mut HashMap<u32, i64>,
-) -> Result<(), DatabaseError> {
+) -> Result<Vec<ControlTotal>, DatabaseError> {
     let reader = database.reader()?;
     let devices = enrolment::list(&reader, authority).map_err(DatabaseError::of)?;
     let totals = control_totals::since(&reader, &devices, seen).map_err(DatabaseError::of)?;
     tell(database, &reader, &totals)?;
     seen.extend(totals.iter().filter_map(|total| Some((total.origin, total.signed?.id))));
-    Ok(())
+    Ok(totals)
 }
 
 fn tell(

@@ -3,24 +3,38 @@
 pub mod authority;
 pub mod config;
 pub mod contacts;
+pub mod migrations;
+pub mod times;
+
 pub mod database;
 
 pub mod import;
 
 pub mod control_totals;
 pub mod enrolment;
-pub mod fleet;
+pub mod freshness;
+pub mod open_exceptions;
+pub mod sums;
+pub mod tokens;
 
 pub mod door;
-pub mod figures;
+
+pub mod fleet;
 pub mod hq;
+
+pub mod figures;
 
 pub mod client;
 pub mod commands;
 
 pub mod bodies;
+pub mod overview;
 pub mod page;
+
+pub mod live;
 pub mod screens;
+
+pub mod rest;
 
 pub mod api;
 pub mod run;

@@ -11,6 +11,7 @@ use hq_bridge::enrolment::Request;
 use hq_bridge::figures;
 use hq_bridge::import::FileKind;
 use hq_bridge::run::{self, RunError};
+use hq_bridge::tokens::{Scope, TokenWish};
 use tracing_subscriber::EnvFilter;
 
 /// Nothing was taken, or totals differ: not an error of the command.
@@ -47,6 +48,11 @@ enum Command {
         #[command(subcommand)]
         command: Devices,
     },
+    /// Makes, lists and revokes the tokens that open /v1.
+    Tokens {
+        #[command(subcommand)]
+        command: Tokens,
+    },
     /// Prints the control totals of every device; exits 1 when any differs.
     Totals,
     /// The broker, as HQ starts it beside itself.
@@ -64,6 +70,27 @@ enum Devices {
     Admit(Admit),
     /// Lists every device that was ever admitted.
     List,
+}
+
+#[derive(Subcommand)]
+enum Tokens {
+    /// Makes a token and prints it, this once. Only its hash is kept.
+    Add {
+        /// Who gets it: 1 to 40 of a-z, 0-9 and "-".
+        #[arg(long)]
+        name: String,
+        /// What it allows.
+        #[arg(long, default_value = "read")]
+        scope: Scope,
+    },
+    /// Lists every token that was ever made.
+    List,
+    /// Revokes a token.
+    Revoke {
+        /// Whose.
+        #[arg(long)]
+        name: String,
+    },
 }
 
 #[derive(Args)]
@@ -128,6 +155,14 @@ fn obey(cli: Cli) -> Result<ExitCode, Failure> {
                 Some(path) => commands::write(&text, &path)?,
                 None => say(&text),
             }
+        }
+        Command::Tokens { command } => {
+            let wish = match command {
+                Tokens::Add { name, scope } => TokenWish::Add { name, scope },
+                Tokens::List => TokenWish::List,
+                Tokens::Revoke { name } => TokenWish::Revoke { name },
+            };
+            say(&commands::tokens(&settings()?, &wish)?);
         }
         Command::Totals => {
             let totals = commands::totals(&settings()?)?;

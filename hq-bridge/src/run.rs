@@ -23,13 +23,16 @@ use crate::config::{Broker, Config};
 use crate::database::{self, Database, DatabaseError};
 use crate::door::{Door, DoorError};
 use crate::hq::{self, Hq};
-use crate::{api, screens};
+use crate::{api, freshness, rest, screens};
 
 /// How often the totals are compared when nobody asks.
 const TOTALS_PAUSE_S: u64 = 10;
 
 /// So often only new statements are looked at, then all of them: what was altered at HQ afterwards is found too.
 const ROUNDS_UNTIL_ALL: u64 = 60;
+
+/// How often it is kept when each store was last known whole. HQ's restart makes that at most so much older.
+const KEEP_PAUSE_S: u64 = 10;
 
 /// Rows that are applied in one transaction. Nobody stands at a till here, so it may be much: each costs a sync.
 const SLICE_ROWS: usize = 10_000;
@@ -122,11 +125,19 @@ async fn live(config: &Config) -> Result<(), RunError> {
         door,
         importing: Mutex::new(()),
         look_again: Notify::new(),
+        contacts: Box::new(Database::contacts),
+        checked: std::sync::Mutex::default(),
+        admitted: std::sync::Mutex::default(),
+        night: config.night,
     });
     let checks = tokio::spawn(check_totals(Arc::clone(&hq)));
+    let keeps = tokio::spawn(keep_freshness(Arc::clone(&hq)));
     tracing::info!(class = %keys.writer.class(), broker = %at, "HQ runs, pages at http://{address}/");
-    let pages =
-        Router::new().merge(screens::routes()).merge(api::routes()).with_state(Arc::clone(&hq));
+    let pages = Router::new()
+        .merge(screens::routes())
+        .merge(api::routes())
+        .merge(rest::routes(Arc::clone(&hq)))
+        .with_state(Arc::clone(&hq));
     let ended = axum::serve(listener, pages).with_graceful_shutdown(asked_to_end());
     let outcome = tokio::select! {
         served = ended.into_future() => served.map_err(|why| RunError::System(why.to_string())),
@@ -134,6 +145,7 @@ async fn live(config: &Config) -> Result<(), RunError> {
         why = engine.ended() => Err(RunError::Engine(why)),
     };
     checks.abort();
+    keeps.abort();
     drop(open);
     engine.stop();
     drop(broker);
@@ -155,7 +167,11 @@ fn broker_of(config: &Config) -> Result<(Option<BrokerChild>, BrokerAddress), Ru
 /// Compares the totals again and again. A disagreement becomes an exception, never silence.
 async fn check_totals(hq: Arc<Hq>) {
     let mut seen = HashMap::new();
-    for round in 1_u64.. {
+    for round in 0_u64.. {
+        if round == 0 {
+            // At once: a page without control totals would look as if nobody had signed.
+            hq.look_again.notify_one();
+        }
         let asked_for = tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(TOTALS_PAUSE_S)) => false,
             () = hq.look_again.notified() => true,
@@ -166,7 +182,7 @@ async fn check_totals(hq: Arc<Hq>) {
         let asked = Arc::clone(&hq);
         let checked = tokio::task::spawn_blocking(move || {
             let done = hq::check_new_totals(&asked.database, &asked.authority.public(), &mut seen);
-            (seen, done)
+            (seen, done.map(|totals| asked.remember(&totals)))
         });
         seen = match checked.await {
             Ok((seen, Ok(()))) => seen,
@@ -179,6 +195,22 @@ async fn check_totals(hq: Arc<Hq>) {
                 HashMap::new()
             }
         };
+    }
+}
+
+/// Keeps again and again when HQ last knew all of each device: the only part of the freshness that outlives HQ.
+async fn keep_freshness(hq: Arc<Hq>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(KEEP_PAUSE_S)).await;
+        let asked = Arc::clone(&hq);
+        let kept = tokio::task::spawn_blocking(move || {
+            freshness::keep(&asked.database, &(asked.contacts)(&asked.database))
+        });
+        match kept.await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => tracing::error!(%why, "the freshness of the stores was not kept"),
+            Err(why) => tracing::error!(%why, "the freshness of the stores was not kept"),
+        }
     }
 }
 

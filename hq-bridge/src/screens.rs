@@ -1,6 +1,7 @@
 //! One line per screen
 
 pub mod fleet;
+pub mod store;
 
 use axum::Router;
 use axum::routing::get;
@@ -9,5 +10,9 @@ use crate::page::{self, Page};
 
 /// Every screen of HQ.
 pub fn routes() -> Router<Page> {
-    Router::new().route("/hq.css", get(page::style)).merge(fleet::routes())
+    Router::new()
+        .route("/hq.css", get(page::style))
+        .route("/hq.js", get(page::script))
+        .merge(fleet::routes())
+        .merge(store::routes())
 }

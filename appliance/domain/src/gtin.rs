@@ -4,7 +4,7 @@
 //! with 13 or 14 digits name the same goods, and as an integer they are equal.
 
 use rusqlite::ToSql;
-use rusqlite::types::ToSqlOutput;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use std::fmt;
 
 /// A trade number whose check digit is right.
@@ -76,6 +76,13 @@ impl ToSql for Gtin {
 }
 
 /// The shortest printed form: 8, 12, 13 or 14 digits.
+impl FromSql for Gtin {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Gtin> {
+        let number = value.as_i64()?;
+        u64::try_from(number).map(Gtin).map_err(|_| FromSqlError::OutOfRange(number))
+    }
+}
+
 impl fmt::Display for Gtin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = match self.0 {

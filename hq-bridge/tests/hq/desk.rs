@@ -85,7 +85,8 @@ impl Desk {
         let code = code.map(String::from);
         // The first part of a device id names its store.
         let store = id.get(1..5).and_then(|digits| digits.parse().ok()).unwrap_or(1);
-        let request = Request { id: id.to_string(), store, role: "pos".to_string(), key, code };
+        let role = if id.contains("-b") { "back-office" } else { "pos" };
+        let request = Request { id: id.to_string(), store, role: role.to_string(), key, code };
         enrolment::admit(&self.database(), &self.keys.authority, &request)
     }
 
@@ -94,7 +95,7 @@ impl Desk {
         Side::new(database::replica(&self.config, &self.keys).unwrap(), false)
     }
 
-    /// A pos that HQ has admitted.
+    /// A pos that HQ has admitted, or a back office where its name says so.
     pub fn pos(&self, id: &str, seed: u8) -> Side {
         let admission = self.admit(id, seed, None).unwrap();
         let mut replica = Replica::open(Settings {
@@ -119,7 +120,7 @@ impl Desk {
 /// One end of a line that loses nothing.
 pub struct Side {
     pub replica: Replica,
-    hub: Hub,
+    pub hub: Hub,
 }
 
 impl Side {
@@ -129,11 +130,12 @@ impl Side {
         Side { replica, hub }
     }
 
-    fn device(&self) -> DeviceId {
+    pub fn device(&self) -> DeviceId {
         self.replica.identity().device.clone()
     }
 
-    fn give(&mut self, at: Now, inputs: Vec<Input>) -> Vec<Output> {
+    /// Hands in what happened; returns what is to be done.
+    pub fn give(&mut self, at: Now, inputs: Vec<Input>) -> Vec<Output> {
         let mut outputs = self.hub.handle(&mut self.replica, at, inputs);
         loop {
             let (more, again) = self.hub.work(&mut self.replica, at);
@@ -184,7 +186,8 @@ pub fn talk(parent: &mut Side, child: &mut Side) {
     }
 }
 
-fn messages(outputs: Vec<Output>, from: &PeerId) -> Vec<Input> {
+/// What is to be sent, as the other side takes it in.
+pub fn messages(outputs: Vec<Output>, from: &PeerId) -> Vec<Input> {
     let message = |output| match output {
         Output::Send { kind, bytes, .. } => {
             Some(Input::Message { from: from.clone(), kind, bytes })

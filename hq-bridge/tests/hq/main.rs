@@ -2,6 +2,12 @@
 
 mod admission;
 mod desk;
+mod freshness;
 mod import;
+mod pages;
+mod paging;
+mod rest;
 mod running;
+mod served;
+mod sums;
 mod totals;
