@@ -48,8 +48,8 @@ fn asset(ending: &str, kind: &'static str, text: &'static str) -> Asset {
     Asset { path: format!("/static/selvedge-{:016x}.{ending}", fingerprint(text)), kind, text }
 }
 
-/// FNV-1a: tells builds apart, protects nothing.
-fn fingerprint(text: &str) -> u64 {
+/// FNV-1a: tells texts apart, protects nothing.
+pub fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

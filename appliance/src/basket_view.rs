@@ -8,6 +8,7 @@ use selvedge_domain::money::Money;
 use selvedge_domain::staff::{Employee, Rights};
 
 use crate::amounts::{counted, grouped_gtin, percent, sentence};
+use crate::assets::fingerprint;
 use crate::baskets::{Basket, Line};
 use crate::ringing::line_to_price;
 
@@ -40,6 +41,8 @@ pub struct BasketView {
     pub sheet: Option<Sheet>,
     /// Favourites, when no line is chosen.
     pub tags: Vec<TagView>,
+    /// Moves when other favourites are shown: while it stands, the page keeps those that it has.
+    pub tags_rev: String,
 }
 
 /// One line.
@@ -138,6 +141,7 @@ pub fn draw(scene: &Scene, basket: Option<&Basket>) -> rusqlite::Result<BasketVi
     let total = priced.as_ref().map_or_else(|_| "–".to_owned(), |quote| show(quote.total));
     let begun: i64 =
         basket.map_or(0, |basket| basket.tenders.iter().map(|taken| taken.amount_minor).sum());
+    let tags = if chosen.is_some() { Vec::new() } else { favourites(scene)? };
     Ok(BasketView {
         rev: format!("{id}.{revision}.{}", scene.chosen.unwrap_or(0)),
         last: lines.pop(),
@@ -150,7 +154,8 @@ pub fn draw(scene: &Scene, basket: Option<&Basket>) -> rusqlite::Result<BasketVi
         payable: !kept.is_empty() && priced.is_ok(),
         total,
         sheet: chosen.map(|(line, tag)| sheet(scene, line, tag.as_ref())),
-        tags: if chosen.is_some() { Vec::new() } else { favourites(scene)? },
+        tags_rev: tags_rev(&tags),
+        tags,
     })
 }
 
@@ -238,4 +243,9 @@ fn favourites(scene: &Scene) -> rusqlite::Result<Vec<TagView>> {
         price: tag.price.map_or_else(|| "no price".to_owned(), |price| tag.currency.show(price)),
     };
     Ok(tags.into_iter().map(view).collect())
+}
+
+fn tags_rev(tags: &[TagView]) -> String {
+    let shown = |tag: &TagView| format!("{} {} {}\n", tag.sku, tag.name, tag.price);
+    format!("{:016x}", fingerprint(&tags.iter().map(shown).collect::<String>()))
 }

@@ -25,7 +25,8 @@ use crate::screens::checkout;
 use crate::screens::store;
 use crate::signon::SignedOn;
 
-/// The shortest time between two fragments of the same page.
+/// How long a change waits for the next one before it is told. The page that made it has it in the answer to its form,
+/// and draws that meanwhile without us.
 const BREATH_MS: u64 = 40;
 
 /// Fragments that may wait for a slow page.
@@ -105,13 +106,13 @@ async fn follow(
                 return;
             }
         }
-        tokio::time::sleep(Duration::from_millis(BREATH_MS)).await;
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             changed = status.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(Duration::from_millis(REFRESH_MS)) => {}
             () = news.closed() => return,
         }
+        tokio::time::sleep(Duration::from_millis(BREATH_MS)).await;
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use selvedge_domain::catalogue::{self, Store};
 use selvedge_domain::moment::Moment;
@@ -241,6 +241,20 @@ impl Shared {
         })
     }
 
+    /// What parts of a screen need of its frame: that which their forms carry.
+    pub fn frame_of_parts(&self, screen: &'static str, who: &SignedOn) -> Frame {
+        Frame {
+            assets: &ASSETS,
+            screen,
+            place: String::new(),
+            person: String::new(),
+            banner: String::new(),
+            clock: String::new(),
+            csrf: who.csrf.clone(),
+            band: Band::default(),
+        }
+    }
+
     /// A stitch and its gap are 3.5 mm; panels are taken as 16 to 9.
     fn stitches_that_fit(&self) -> usize {
         let height_mm = self.config.panel_width_mm * 9 / 16;
@@ -305,6 +319,16 @@ pub fn html(status: StatusCode, template: &impl Template) -> Result<Response, Pa
 /// The answer after a form was taken: the next page is asked for with GET.
 pub fn go(place: &str) -> Response {
     Redirect::to(place).into_response()
+}
+
+/// Names the page that these parts belong to: our script needs no second question to be there.
+pub fn at(place: &str, mut parts: Response) -> Response {
+    if let Ok(place) = HeaderValue::from_str(place)
+        && parts.status().is_success()
+    {
+        parts.headers_mut().insert(header::CONTENT_LOCATION, place);
+    }
+    parts
 }
 
 /// Whether the answer is swapped into the page by our script, or is a page of its own.

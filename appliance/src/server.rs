@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::ListenerExt;
 
 use crate::assets::{ASSETS, FONTS};
 use crate::config::DeviceRole;
@@ -77,6 +78,8 @@ pub async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, Serv
 /// Answers until the program ends, and keeps the search current meanwhile.
 pub async fn serve(listener: tokio::net::TcpListener, page: Page) -> Result<(), ServeError> {
     tokio::spawn(follower::follow(page.clone()));
+    // A fragment is small and must not wait for a fuller packet. A line that is gone already says so when it is read.
+    let listener = listener.tap_io(|line| line.set_nodelay(true).unwrap_or_default());
     axum::serve(listener, router(page)).await.map_err(ServeError::Stopped)
 }
 

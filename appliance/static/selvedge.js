@@ -19,14 +19,15 @@
     } catch { /* Without sound it sells all the same. */ }
   }
 
-  // A fragment replaces the element of its id, unless that is of the same revision.
+  // A fragment replaces the element of its id, unless that shows the same.
   function swap(html) {
     const sheet = document.createElement('template');
     sheet.innerHTML = html;
     for (const part of [...sheet.content.children]) {
       const old = part.id && find(part.id);
-      const is = part.dataset.rev, was = old && old.dataset.rev;
-      if (!old || (is && (is === was || was.startsWith(is + '.')))) continue;
+      const is = part.dataset, was = old && old.dataset;
+      if (!old || (is.rev && (was.rev + '.').startsWith(is.rev + '.'))) continue;
+      if (is.same && is.same === was.same) { was.rev = is.rev; continue; }
       const focus = old.contains(document.activeElement) && document.activeElement.id;
       old.replaceWith(part);
       if (focus && find(focus)) find(focus).focus();
@@ -59,15 +60,12 @@
   }
 
   async function take(answer) {
-    const place = new URL(answer.url);
-    if (answer.redirected && place.pathname !== location.pathname) {
+    const of = answer.headers.get('Content-Location'), place = new URL(of || answer.url, location);
+    if ((of || answer.redirected) && place.pathname !== location.pathname) {
       location.assign(place);
       return answer.ok;
     }
-    if (answer.ok) {
-      history.replaceState(null, '', place);
-      say('');
-    }
+    if (answer.ok && place.href !== location.href) history.replaceState(null, '', place);
     swap(await answer.text());
     tone(answer.ok ? 'accepted' : 'unknown');
     return answer.ok;

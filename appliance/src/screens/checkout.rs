@@ -19,6 +19,9 @@ use crate::payment;
 use crate::ringing::{CHECKOUT, RingError, Ringing};
 use crate::signon::SignedOn;
 
+/// The screen's name, for its EventSource.
+const SCREEN: &str = "checkout";
+
 /// Where this screen answers.
 pub fn routes() -> Router<Page> {
     Router::new()
@@ -138,6 +141,8 @@ async fn open_price(
 }
 
 /// Rings a deed once and goes to where it leads, or says why not.
+///
+/// Our script is given the basket as it is now in the answer itself: one way there and back, one commit in it.
 async fn ring(
     State(page): State<Page>,
     who: SignedOn,
@@ -146,7 +151,14 @@ async fn ring(
     deed: Deed,
 ) -> Response {
     page.run(move |shared, db| match rung(shared, db, &who, &fields, deed)? {
-        Ok(place) => Ok(page::go(&place)),
+        Ok(place) => match (wants, chosen(&place)) {
+            (Wants::Parts, Some(line)) => {
+                let refusal = Refusal { line, ..Refusal::default() };
+                let parts = draw(shared, db, &who, wants, StatusCode::OK, refusal)?;
+                Ok(page::at(&place, parts))
+            }
+            _ => Ok(page::go(&place)),
+        },
         Err(error) => {
             let status = match error {
                 RingError::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -161,6 +173,14 @@ async fn ring(
         }
     })
     .await
+}
+
+/// Which line is chosen at a place of this screen; `None` when it is of another.
+fn chosen(place: &str) -> Option<Option<i64>> {
+    match place.strip_prefix(CHECKOUT)? {
+        "" => Some(None),
+        choice => choice.strip_prefix("?line=")?.parse().ok().map(Some),
+    }
 }
 
 fn rung(
@@ -191,31 +211,37 @@ pub fn draw(
     status: StatusCode,
     refusal: Refusal,
 ) -> Result<Response, PageError> {
-    let (frame, basket) = parts(shared, db, who, refusal.line)?;
+    let basket = basket(shared, db, who, refusal.line)?;
     let Refusal { said, typed, .. } = refusal;
     match wants {
-        Wants::Page => page::html(status, &Checkout { frame, basket, said, typed }),
-        Wants::Parts => page::html(status, &CheckoutParts { frame, basket, said }),
+        Wants::Page => {
+            let frame = shared.frame(db, SCREEN, Some(who))?;
+            page::html(status, &Checkout { frame, basket, said, typed })
+        }
+        Wants::Parts => {
+            let frame = shared.frame_of_parts(SCREEN, who);
+            page::html(status, &CheckoutParts { frame, basket, said })
+        }
     }
 }
 
-fn parts(
+fn basket(
     shared: &Shared,
     db: &Reader,
     who: &SignedOn,
     chosen: Option<i64>,
-) -> Result<(Frame, BasketView), PageError> {
+) -> Result<BasketView, PageError> {
     let cashier = shared.cashier(db, who)?;
     let store = shared.store_data(db)?.ok_or(PageError::NoMasterData)?;
     let kept = shared.baskets().current()?;
     let scene = Scene { db, store: &store, at: shared.now(), cashier: &cashier, chosen };
-    let basket = basket_view::draw(&scene, kept.as_ref())?;
-    Ok((shared.frame(db, "checkout", Some(who))?, basket))
+    Ok(basket_view::draw(&scene, kept.as_ref())?)
 }
 
 /// The parts that an EventSource carries, with a word that moves when they do.
 pub fn news(shared: &Shared, db: &Reader, who: &SignedOn) -> Result<(String, String), PageError> {
-    let (frame, mut basket) = parts(shared, db, who, None)?;
+    let mut basket = basket(shared, db, who, None)?;
+    let frame = shared.frame_of_parts(SCREEN, who);
     // Without the chosen line: news of the same revision leaves the choice as it is.
     basket.rev.truncate(basket.rev.rfind('.').unwrap_or(0));
     let rev = basket.rev.clone();

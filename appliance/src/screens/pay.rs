@@ -14,7 +14,7 @@ use crate::amounts::{counted, sentence, suggested_notes};
 use crate::baskets::{Basket, Baskets};
 use crate::database::Reader;
 use crate::page::{self, Fields, Frame, Page, PageError, Shared, Wants, field};
-use crate::payment::{self, DONE, PayError, Payment, due};
+use crate::payment::{self, DONE, PAY, PayError, Payment, due};
 use crate::ringing::{CHECKOUT, Ringing};
 use crate::signon::SignedOn;
 
@@ -118,6 +118,10 @@ async fn pay(
     deed: Deed,
 ) -> Response {
     page.run(move |shared, db| match paid(shared, db, &who, &fields, deed)? {
+        Ok(place) if wants == Wants::Parts && place == PAY => {
+            let parts = draw(shared, db, &who, wants, StatusCode::OK, String::new(), "")?;
+            Ok(page::at(&place, parts))
+        }
         Ok(place) => Ok(page::go(&place)),
         Err(error) => {
             let status = if error.may_pass() {
@@ -188,10 +192,13 @@ fn draw(
             );
         }
     };
-    let frame = shared.frame(db, "pay", Some(who))?;
     match wants {
-        Wants::Page => page::html(status, &Pay { frame, pay, said }),
-        Wants::Parts => page::html(status, &Paying { frame, pay, said }),
+        Wants::Page => {
+            page::html(status, &Pay { frame: shared.frame(db, "pay", Some(who))?, pay, said })
+        }
+        Wants::Parts => {
+            page::html(status, &Paying { frame: shared.frame_of_parts("pay", who), pay, said })
+        }
     }
 }
 
