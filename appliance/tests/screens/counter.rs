@@ -37,7 +37,7 @@ impl Default for Wishes {
 /// A pos of store 1 with its master data, and its files.
 pub struct Store {
     pub folder: tempfile::TempDir,
-    admission: Admission,
+    pub admission: Admission,
 }
 
 impl Store {
@@ -83,7 +83,7 @@ impl Store {
 /// The running pages and one browser.
 pub struct Counter {
     runtime: Option<Runtime>,
-    shared: Arc<Shared>,
+    shared: Option<Arc<Shared>>,
     pub address: String,
     pub browser: Agent,
 }
@@ -121,7 +121,16 @@ impl Counter {
         let listener = runtime.block_on(server::listen("127.0.0.1:0".parse().unwrap())).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(server::serve(listener, Page(Arc::clone(&shared))));
-        Counter { runtime: Some(runtime), shared, address, browser: browser() }
+        Counter { runtime: Some(runtime), shared: Some(shared), address, browser: browser() }
+    }
+
+    /// A person before the pages of another process.
+    pub fn before(address: String) -> Counter {
+        Counter { runtime: None, shared: None, address, browser: browser() }
+    }
+
+    fn shared(&self) -> &Shared {
+        self.shared.as_ref().expect("another process keeps its database to itself")
     }
 
     /// A browser with a wiped profile.
@@ -162,13 +171,28 @@ impl Counter {
 
     /// Fills the form of a page that posts to `action`, and presses its button.
     pub fn submit(&self, page: &str, action: &str, filled: &[(&str, &str)]) -> Answer {
-        let mut fields = hidden(page, action);
-        for (name, value) in filled {
-            fields.insert((*name).to_owned(), (*value).to_owned());
-        }
+        let fields = filled_form(page, action, filled);
         let fields: Vec<(&str, &str)> =
             fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.post(action, &fields)
+    }
+
+    /// The same as our script does it.
+    pub fn post_for_parts(&self, page: &str, action: &str, filled: &[(&str, &str)]) -> Answer {
+        let request = self.browser.post(format!("{}{action}", self.address));
+        let request = request.header("X-Fragments", "1");
+        answer(request.send_form(filled_form(page, action, filled)).unwrap())
+    }
+
+    /// The same, where the program may end before it answers.
+    pub fn submit_unanswered(
+        &self,
+        page: &str,
+        action: &str,
+        filled: &[(&str, &str)],
+    ) -> Option<Answer> {
+        let request = self.browser.post(format!("{}{action}", self.address));
+        request.send_form(filled_form(page, action, filled)).ok().map(answer)
     }
 
     /// Loads a page, fills its form, and says where that led.
@@ -193,7 +217,7 @@ impl Counter {
 
     /// The receipts of this device, oldest first.
     pub fn receipts(&self) -> Vec<WholeReceipt> {
-        let read = self.shared.database.read(|db| {
+        let read = self.shared().database.read(|db| {
             let newest = receipts::latest_own(db, 1_000).unwrap();
             newest.iter().rev().map(|own| receipts::whole(db, own.id).unwrap().unwrap()).collect()
         });
@@ -202,13 +226,15 @@ impl Counter {
 
     /// Asks the database of the device.
     pub fn ask<T>(&self, question: impl FnOnce(&rusqlite::Connection) -> T) -> T {
-        self.shared.database.read(question).unwrap()
+        self.shared().database.read(question).unwrap()
     }
 }
 
 impl Drop for Counter {
     fn drop(&mut self) {
-        self.shared.database.stop();
+        if let Some(shared) = &self.shared {
+            shared.database.stop();
+        }
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(2));
         }
@@ -232,6 +258,12 @@ fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
         headers,
         page: response.body_mut().read_to_string().unwrap(),
     }
+}
+
+fn filled_form(page: &str, action: &str, filled: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut fields = hidden(page, action);
+    fields.extend(filled.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    fields
 }
 
 /// The hidden fields of the first form that posts to `action`.

@@ -2,6 +2,8 @@
 
 mod browser;
 mod counter;
+mod device;
+mod full_disk;
 mod headquarters;
 mod sale;
 mod window;

@@ -389,8 +389,20 @@ fn a_sale_cut_off_after_its_receipt_is_finished_and_not_sold_again() {
 #[test]
 fn a_script_is_given_parts_and_each_change_is_told() {
     let (_store, counter) = open();
+    let page = counter.get("/checkout").page;
     let parts = counter.get_parts("/checkout");
     assert!(parts.contains("id=\"roll\"") && !parts.contains("<html"), "{parts}");
+    let scanned = counter.post_for_parts(&page, "/checkout/add", &[("code", "1001")]);
+    assert_eq!((scanned.status, scanned.headers["content-location"].as_str()), (200, "/checkout"));
+    let parts = scanned.page;
+    assert!(
+        parts.contains("€79.00") && !parts.contains("<html"),
+        "one way there and back: {parts}"
+    );
+    let again = counter.post_for_parts(&page, "/checkout/add", &[("code", "1001")]);
+    assert!(again.page.contains("1 piece ·"), "the same request counts once: {}", again.page);
+    let elsewhere = counter.post_for_parts(&parts, "/checkout/pay", &[]);
+    assert_eq!(elsewhere.headers["content-location"], "/checkout/pay");
     let told = counter.first_news("/events?screen=checkout");
     assert!(told.starts_with("id: 1\ndata: ") || told.starts_with("data: "), "{told}");
     assert!(told.contains("id=\"band\"") && told.contains("id=\"roll\""), "{told}");
