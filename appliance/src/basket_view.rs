@@ -1,7 +1,7 @@
 //! A basket as the checkout draws it
 
 use rusqlite::Connection;
-use selvedge_domain::basket::{self, Quote, QuotedLine};
+use selvedge_domain::basket::{self, Quote, QuotedLine, RungUp};
 use selvedge_domain::catalogue::{self, ShelfPrices, Store, Tag};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
@@ -161,7 +161,8 @@ pub fn draw(scene: &Scene, basket: Option<&Basket>) -> rusqlite::Result<BasketVi
 
 fn price(scene: &Scene, lines: &[Line]) -> Result<Quote, String> {
     let lines: Vec<_> = lines.iter().map(line_to_price).collect();
-    basket::quote(scene.db, scene.store.id, &lines, scene.at).map_err(|why| why.to_string())
+    let rung_up = RungUp { lines: &lines, ..RungUp::default() };
+    basket::quote(scene.db, scene.store.id, rung_up, scene.at).map_err(|why| why.to_string())
 }
 
 fn words(scene: &Scene, lines: &[Line], priced: Result<&Quote, &String>) -> String {

@@ -7,7 +7,7 @@
 
 use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, Transaction};
-use selvedge_domain::basket::{self, BasketError, Quote};
+use selvedge_domain::basket::{self, BasketError, Quote, RungUp};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::{Amount, Money};
 use selvedge_domain::receipts;
@@ -117,7 +117,8 @@ pub struct Due {
 
 /// What is left to pay for a basket.
 pub fn due(db: &Connection, store: i64, basket: &Basket, at: Moment) -> Result<Due, BasketError> {
-    let quote = basket::quote(db, store, &to_price(basket), at)?;
+    let rung_up = RungUp { lines: &to_price(basket), ..RungUp::default() };
+    let quote = basket::quote(db, store, rung_up, at)?;
     let taken = Money::total(basket.tenders.iter().map(|tender| Money(tender.amount_minor)))?;
     let left = quote.total.minus(taken)?;
     Ok(Due { quote, taken, left })
@@ -214,7 +215,7 @@ impl Payment<'_> {
             at: Moment(paying.at),
             lines: to_price(&basket),
             tenders: tenders(&basket),
-            customer: None,
+            ..Sale::default()
         };
         let number = paying.receipt_no;
         let written = self.database.write(move |tx| {

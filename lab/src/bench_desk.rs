@@ -99,7 +99,7 @@ impl BenchDesk {
             at: Moment(at),
             lines,
             tenders,
-            customer: None,
+            ..Sale::default()
         }
     }
 }

@@ -120,7 +120,7 @@ fn sell(
     lines: Vec<BasketLine>,
 ) -> Result<Money, RingError> {
     let tenders = card(&lines)?;
-    let sale = Sale { store, cashier: RINGER, at, lines, tenders, customer: None };
+    let sale = Sale { store, cashier: RINGER, at, lines, tenders, ..Sale::default() };
     Ok(sales::record(tx, &sale)?.quote.total)
 }
 

@@ -12,6 +12,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 /// The highest price that is believed, in minor units.
 pub const PRICE_MAX: Money = Money(1_000_000_000_000);
 
+/// The whole, in basis points.
+pub const WHOLE_BASIS_POINTS: i64 = 10_000;
+
 /// Whether the prices on the shelf contain the tax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShelfPrices {
@@ -53,6 +56,8 @@ pub struct Tag {
     pub currency: Currency,
     /// How many the store has; may be negative.
     pub on_hand: i64,
+    /// Hundredths of a percent that the store itself takes off at this moment.
+    pub store_points: i64,
 }
 
 impl Tag {
@@ -60,6 +65,13 @@ impl Tag {
     pub fn label(&self) -> String {
         let parts = [Some(&self.name), self.size.as_ref(), self.colour.as_ref()];
         parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What one costs at this moment: the price less what the store takes off.
+    pub fn price_now(&self) -> Option<Money> {
+        let price = self.price?;
+        let off = price.share(self.store_points, WHOLE_BASIS_POINTS);
+        Some(off.and_then(|off| price.minus(off)).unwrap_or(price))
     }
 }
 
@@ -104,14 +116,33 @@ macro_rules! price_sql {
     };
 }
 
+/// What the store itself takes off a product now, in hundredths of a percent: the
+/// best of its discounts that have begun and not ended.
+macro_rules! store_points_sql {
+    ($product:literal, $store:literal, $at:literal) => {
+        concat!(
+            "coalesce((SELECT max(discount_points) FROM store_discount WHERE store = ",
+            $store,
+            " AND product = ",
+            $product,
+            " AND valid_from <= ",
+            $at,
+            " AND valid_to > ",
+            $at,
+            "), 0)"
+        )
+    };
+}
+
 /// Everything a tag says, for store ?1 at moment ?2.
 macro_rules! tag_sql {
     ($rest:literal) => {
         concat!(
             "SELECT v.sku, coalesce(p.name, 'SKU ' || v.sku), v.size, v.colour, v.tax_class, ",
             price_sql!("v.sku", "s.currency", "s.id", "?2"),
-            ", s.currency, coalesce(b.on_hand, 0)
-             FROM variant v
+            ", s.currency, coalesce(b.on_hand, 0), ",
+            store_points_sql!("v.product", "?1", "?2"),
+            " FROM variant v
              JOIN store s ON s.id = ?1
              LEFT JOIN product p ON p.id = v.product
              LEFT JOIN stock_balance b ON b.store = ?1 AND b.sku = v.sku ",
@@ -120,10 +151,13 @@ macro_rules! tag_sql {
     };
 }
 
-/// What a sale needs to know of one SKU: its tax class, and its price if it has one.
+/// What a sale needs to know of one SKU: its tax class, its price if it has one,
+/// and what the store takes off it.
 pub const TERMS_SQL: &str = concat!(
     "SELECT tax_class, ",
     price_sql!("?1", "?2", "?3", "?4"),
+    ", ",
+    store_points_sql!("variant.product", "?3", "?4"),
     " FROM variant WHERE sku = ?1"
 );
 
@@ -170,6 +204,7 @@ fn read_tag(row: &Row) -> rusqlite::Result<Tag> {
         price: row.get(5)?,
         currency: row.get(6)?,
         on_hand: row.get(7)?,
+        store_points: row.get(8)?,
     })
 }
 

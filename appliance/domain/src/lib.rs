@@ -19,6 +19,7 @@ pub mod day;
 pub mod goods_in;
 pub mod once;
 
+pub mod spread;
 pub mod basket;
 pub mod grand_totals;
 pub mod tenders;

@@ -70,6 +70,8 @@ pub struct ReceiptLine {
     pub tax_class: i64,
     /// What was taken off; negative where a return takes it back.
     pub discount: Money,
+    /// Who gave it: "store", "line", "customer", "basket", with "+" between.
+    pub reason: Option<String>,
 }
 
 impl ReceiptLine {
@@ -179,8 +181,9 @@ pub fn write(
     ))?;
     let id = tx.last_insert_rowid();
     let mut insert = tx.prepare_cached(
-        "INSERT INTO receipt_line (receipt, no, sku, quantity, unit_minor, tax_class, discount_minor)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO receipt_line
+             (receipt, no, sku, quantity, unit_minor, tax_class, discount_minor, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     for line in lines {
         let discount = (line.discount != Money::ZERO).then_some(line.discount);
@@ -192,6 +195,7 @@ pub fn write(
             line.unit,
             line.tax_class,
             discount,
+            &line.reason,
         ))?;
     }
     let mut insert = tx.prepare_cached(
@@ -240,10 +244,22 @@ pub fn latest_own(db: &Connection, limit: u32) -> rusqlite::Result<Vec<Receipt>>
     .collect()
 }
 
+/// The receipts that name a customer, as far as they are here, newest first.
+pub fn of_customer(db: &Connection, customer: i64, limit: u32) -> rusqlite::Result<Vec<Receipt>> {
+    db.prepare_cached(
+        "SELECT r.id, no, kind, cashier, at, r.store, total_minor, tax_minor, customer, of,
+                coalesce(r.currency, s.currency, 'EUR')
+         FROM receipt r LEFT JOIN store s ON s.id = r.store
+         WHERE r.customer = ?1 ORDER BY r.at DESC, r.id DESC LIMIT ?2",
+    )?
+    .query_map((customer, limit), read)?
+    .collect()
+}
+
 /// The lines of a receipt by place.
 pub fn lines(db: &Connection, receipt: i64) -> rusqlite::Result<Vec<ReceiptLine>> {
     db.prepare_cached(
-        "SELECT no, sku, quantity, unit_minor, tax_class, coalesce(discount_minor, 0)
+        "SELECT no, sku, quantity, unit_minor, tax_class, coalesce(discount_minor, 0), reason
          FROM receipt_line WHERE receipt = ?1 ORDER BY no",
     )?
     .query_map([receipt], |row| {
@@ -254,6 +270,7 @@ pub fn lines(db: &Connection, receipt: i64) -> rusqlite::Result<Vec<ReceiptLine>
             unit: row.get(3)?,
             tax_class: row.get(4)?,
             discount: row.get(5)?,
+            reason: row.get(6)?,
         })
     })?
     .collect()

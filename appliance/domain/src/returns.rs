@@ -5,7 +5,7 @@
 //! part is the difference of two running sums, so the rounding of many parts
 //! adds up to the rounding of the whole.
 
-use crate::basket::{self, BasketError, BasketLine, ClassTax, Quote, QuotedLine};
+use crate::basket::{self, BasketError, BasketLine, ClassTax, Quote, QuotedLine, RungUp, TakenOff};
 use crate::catalogue::ShelfPrices;
 use crate::grand_totals::{self, EVERY_RECEIPTS, GrandTotalError};
 use crate::moment::Moment;
@@ -35,7 +35,8 @@ pub enum Goods {
         /// Which lines, and how many of each.
         lines: Vec<LineBack>,
     },
-    /// Without, for today's price or a typed one.
+    /// Without, for today's price or a typed one. What the store takes off today
+    /// counts; what a customer once had does not.
     WithoutReceipt(Vec<BasketLine>),
 }
 
@@ -167,7 +168,7 @@ fn price(
         Goods::WithoutReceipt(lines) if lines.is_empty() => Err(SaleError::EmptyBasket.into()),
         Goods::OfReceipt { receipt, lines } => price_of_receipt(db, store, *receipt, lines),
         Goods::WithoutReceipt(lines) => {
-            let sold = basket::quote(db, store, lines, at)?;
+            let sold = basket::quote(db, store, RungUp { lines, ..RungUp::default() }, at)?;
             Ok(((1..).take(lines.len()).collect(), turned(sold)))
         }
     }
@@ -180,6 +181,8 @@ fn turned(mut quote: Quote) -> Quote {
     for line in &mut quote.lines {
         line.quantity = -line.quantity;
         turn(&mut line.discount);
+        turn(&mut line.off.store);
+        turn(&mut line.off.line);
         turn(&mut line.amount);
     }
     for class in &mut quote.tax_by_class {
@@ -266,6 +269,8 @@ fn turned_line(line: &LineOut, quantity: i64) -> Result<QuotedLine, MoneyError> 
         sku: line.sold.sku,
         quantity: -quantity,
         unit: line.sold.unit,
+        store_points: 0,
+        off: TakenOff::default(),
         discount: line.discount_of(before)?.minus(line.discount_of(after)?)?,
         amount: line.amount_of(before)?.minus(line.amount_of(after)?)?,
         tax_class: line.sold.tax_class,
@@ -310,6 +315,17 @@ fn add_up(
         ShelfPrices::TaxIncluded => amount,
         ShelfPrices::TaxExcluded => amount.plus(tax)?,
     };
-    let (currency, subtotal) = (first.currency, amount.plus(discount)?);
-    Ok(Quote { currency, shelf_prices, lines, subtotal, discount, tax_by_class, tax, total })
+    Ok(Quote {
+        currency: first.currency,
+        shelf_prices,
+        lines,
+        subtotal: amount.plus(discount)?,
+        discount,
+        customer_off: Money::ZERO,
+        basket_off: Money::ZERO,
+        customer_points: 0,
+        tax_by_class,
+        tax,
+        total,
+    })
 }

@@ -4,18 +4,18 @@
 //! Book stock is not among it: the goods are in the customer's hand, so a sale
 //! below zero goes through and leaves an exception beside it.
 
-use crate::basket::{self, BasketError, BasketLine, Quote};
+use crate::basket::{self, BasketError, BasketLine, Discount, Quote, RungUp};
 use crate::exceptions::{self, NewException, OVERSOLD};
 use crate::grand_totals::{self, EVERY_RECEIPTS, GrandTotalError};
 use crate::moment::Moment;
-use crate::money::Money;
+use crate::money::{Amount, Money};
 use crate::receipts::{self, Kind, NewReceipt, ReceiptLine};
 use crate::staff::{self, Rights};
 use crate::tenders::{self, Tender, TenderError};
 use rusqlite::{Transaction, params};
 
 /// A basket with its payment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Sale {
     /// Where.
     pub store: i64,
@@ -29,6 +29,10 @@ pub struct Sale {
     pub tenders: Vec<Tender>,
     /// The customer, where known.
     pub customer: Option<i64>,
+    /// What is taken off the whole basket.
+    pub discount: Discount,
+    /// The total that the customer was shown, if one was.
+    pub shown: Option<Money>,
 }
 
 /// What the done screen says, and the paper after it.
@@ -68,6 +72,16 @@ pub enum SaleError {
         /// What it needs.
         right: Rights,
     },
+    /// The customer was shown another total.
+    #[error(
+        "the total was {shown} and is {now}: a price or a discount began or ended. Say so, then take payment"
+    )]
+    TotalMoved {
+        /// What was shown.
+        shown: Amount,
+        /// What it is at the moment of the sale.
+        now: Amount,
+    },
     /// The basket has no total.
     #[error(transparent)]
     Basket(#[from] BasketError),
@@ -88,14 +102,21 @@ pub fn record(tx: &Transaction, sale: &Sale) -> Result<Recorded, SaleError> {
         return Err(SaleError::EmptyBasket);
     }
     let mut needed = vec![Rights::SELL];
-    if sale.lines.iter().any(|line| !line.discount.is_none()) {
+    if !sale.discount.is_none() || sale.lines.iter().any(|line| !line.discount.is_none()) {
         needed.push(Rights::DISCOUNT);
     }
     if sale.lines.iter().any(|line| line.open_price.is_some()) {
         needed.push(Rights::OPEN_PRICE);
     }
     require(tx, sale.store, sale.cashier, &needed)?;
-    let quote = basket::quote(tx, sale.store, &sale.lines, sale.at)?;
+    let rung_up = RungUp { lines: &sale.lines, customer: sale.customer, discount: sale.discount };
+    let quote = basket::quote(tx, sale.store, rung_up, sale.at)?;
+    if let Some(shown) = sale.shown
+        && shown != quote.total
+    {
+        let (shown, now) = (Amount(shown, quote.currency), Amount(quote.total, quote.currency));
+        return Err(SaleError::TotalMoved { shown, now });
+    }
     let paid = tenders::settle(quote.total, &sale.tenders, quote.currency)?;
     let receipt = NewReceipt {
         kind: Kind::Sale,

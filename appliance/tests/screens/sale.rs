@@ -333,7 +333,7 @@ fn cut_off(store: &Store, written: bool) {
             BasketLine { sku: 1001, quantity: 1, discount: Discount::None, open_price: None };
         let cash = Tender { kind: TenderKind::Cash, given: Money(10_000) };
         let (lines, tenders) = (vec![line], vec![cash]);
-        let sale = Sale { store: 1, cashier: 1, at: Moment(5), lines, tenders, customer: None };
+        let sale = Sale { store: 1, cashier: 1, at: Moment(5), lines, tenders, ..Sale::default() };
         let database = store.database(&runtime);
         database.write(move |tx| sales::record(tx, &sale)).unwrap();
         database.stop();

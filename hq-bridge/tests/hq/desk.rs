@@ -158,7 +158,7 @@ impl Side {
         let store = i64::from(self.replica.identity().store);
         let lines = skus.iter().map(line).collect();
         let tenders = vec![Tender { kind: TenderKind::Cash, given: Money(20_000) }];
-        let sale = Sale { store, cashier: 7, at, lines, tenders, customer: None };
+        let sale = Sale { store, cashier: 7, at, lines, tenders, ..Sale::default() };
         self.replica.write(now(), |tx| sales::record(tx, &sale)).unwrap();
     }
 

@@ -1,8 +1,8 @@
 //! Sums that must agree, over many baskets
 
-use crate::world::world;
+use crate::world::{a_customer, a_store_discount, world};
 use rusqlite::{Connection, Transaction};
-use selvedge_domain::basket::{self, BasketLine, Discount, Quote};
+use selvedge_domain::basket::{self, BasketLine, Discount, Quote, RungUp};
 use selvedge_domain::catalogue::ShelfPrices;
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
@@ -48,9 +48,20 @@ fn tenders(numbers: &mut Numbers, total: Money) -> Vec<Tender> {
 
 fn sell(tx: &Transaction, numbers: &mut Numbers, store: i64) -> (Recorded, Quote) {
     let lines: Vec<BasketLine> = (0..1 + numbers.below(12)).map(|_| numbers.line()).collect();
-    let quote = basket::quote(tx, store, &lines, Moment(10)).unwrap();
+    let customer = (numbers.below(2) == 0).then_some(12);
+    let at = Moment(10);
+    let rung_up = RungUp { lines: &lines, customer, discount: Discount::None };
+    let sum = basket::quote(tx, store, rung_up, at).unwrap();
+    let left = sum.subtotal.0 - sum.discount.0;
+    let discount = match numbers.below(4) {
+        0 => Discount::Percent { basis_points: numbers.below(10_001) as u32 },
+        1 => Discount::Amount(Money(numbers.below(left as u64 + 1))),
+        _ => Discount::None,
+    };
+    let quote = basket::quote(tx, store, RungUp { discount, ..rung_up }, at).unwrap();
     let tenders = tenders(numbers, quote.total);
-    let sale = Sale { store, cashier: 1, at: Moment(10), lines, tenders, customer: None };
+    let shown = Some(quote.total);
+    let sale = Sale { store, cashier: 1, at, lines, tenders, customer, discount, shown };
     (sales::record(tx, &sale).unwrap(), quote)
 }
 
@@ -93,6 +104,12 @@ fn bring_back(tx: &Transaction, done: &Recorded, store: i64) -> (Money, Money) {
     }
 }
 
+/// A store discount on shirts, and customer 12 with 5 %.
+fn discounts(tx: &Transaction, store: i64) {
+    a_store_discount(tx, store, 2, 2_500, (0, 100));
+    a_customer(tx, 12, "C100", 500);
+}
+
 /// Adds every fact up again and compares with the balances.
 fn balances_agree(db: &Connection) {
     let differing: i64 = db
@@ -118,6 +135,7 @@ fn lines_taxes_tenders_and_balances_agree_over_many_baskets() {
     for store in [1, 2] {
         let mut db = world();
         let tx = db.transaction().unwrap();
+        discounts(&tx, store);
         for _ in 0..400 {
             let (done, quote) = sell(&tx, &mut numbers, store);
             totals_agree(&tx, &done, &quote);
@@ -132,6 +150,7 @@ fn what_comes_back_in_parts_is_what_was_paid() {
     for store in [1, 2] {
         let mut db = world();
         let tx = db.transaction().unwrap();
+        discounts(&tx, store);
         for _ in 0..60 {
             let (done, quote) = sell(&tx, &mut numbers, store);
             let back = bring_back(&tx, &done, store);

@@ -8,6 +8,8 @@ mod books;
 #[cfg(test)]
 mod customers;
 #[cfg(test)]
+mod discounts;
+#[cfg(test)]
 mod master_data;
 #[cfg(test)]
 mod returns;

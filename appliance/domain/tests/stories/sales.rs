@@ -2,7 +2,7 @@
 
 use crate::world::{check, world};
 use expect_test::expect;
-use selvedge_domain::basket::{self, BasketLine, Discount};
+use selvedge_domain::basket::{self, BasketLine, Discount, RungUp};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
 use selvedge_domain::sales::{self, Sale};
@@ -248,7 +248,7 @@ fn a_basket_holds_2000_lines_and_no_more() {
         at: Moment(10),
         lines: vec![line; 2_000],
         tenders,
-        customer: None,
+        ..Sale::default()
     };
     let done = sales::record(&tx, &sale).unwrap();
     assert_eq!((done.quote.total, done.oversold), (Money(398_000), vec![1]));
@@ -260,7 +260,7 @@ fn a_basket_holds_2000_lines_and_no_more() {
 #[test]
 fn an_empty_quote_is_nothing() {
     let db = world();
-    let quote = basket::quote(&db, 1, &[], Moment(10)).unwrap();
+    let quote = basket::quote(&db, 1, RungUp::default(), Moment(10)).unwrap();
     assert_eq!((quote.total, quote.tax, quote.lines.len()), (Money(0), Money(0), 0));
 }
 
@@ -271,7 +271,7 @@ fn the_device_states_its_running_total_every_64_receipts_and_when_asked() {
     let lines =
         vec![BasketLine { sku: 1, quantity: 1, discount: Discount::None, open_price: None }];
     let tenders = vec![Tender { kind: TenderKind::Cash, given: Money(200) }];
-    let sale = Sale { store: 1, cashier: 2, at: Moment(10), lines, tenders, customer: None };
+    let sale = Sale { store: 1, cashier: 2, at: Moment(10), lines, tenders, ..Sale::default() };
     for _ in 0..130 {
         sales::record(&tx, &sale).unwrap();
     }

@@ -3,8 +3,9 @@
 use expect_test::Expect;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, Transaction};
-use selvedge_domain::basket::{BasketLine, Discount};
+use selvedge_domain::basket::{self, BasketLine, Discount, RungUp};
 use selvedge_domain::catalogue::ShelfPrices;
+use selvedge_domain::customers::{self, NewCustomer};
 use selvedge_domain::master_data::{self, NewPrice, NewProduct, NewStore, NewTaxRate, NewVariant};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::{Currency, Money};
@@ -107,12 +108,37 @@ pub fn sku_of(name: &str) -> i64 {
         .map_or_else(|| name.parse().unwrap(), |goods| goods.1)
 }
 
+/// A store's own discount on a product, from the first moment to before the second.
+pub fn a_store_discount(
+    db: &Connection,
+    store: i64,
+    product: i64,
+    points: i64,
+    window: (i64, i64),
+) {
+    db.execute(
+        "INSERT INTO store_discount (id, store, product, discount_points, valid_from, valid_to, employee)
+         VALUES (row_id(), ?1, ?2, ?3, ?4, ?5, 1)",
+        (store, product, points, window.0, window.1),
+    )
+    .unwrap();
+}
+
+/// A customer with a card.
+pub fn a_customer(tx: &Transaction, id: i64, card: &str, discount_points: i64) {
+    customers::upsert(tx, &NewCustomer { id, card, discount_points }).unwrap();
+}
+
 /// Who stands where, and what lies on the counter.
+#[derive(Default)]
 struct Counter {
     store: i64,
     cashier: i64,
     at: Moment,
     basket: Vec<BasketLine>,
+    customer: Option<i64>,
+    discount: Discount,
+    shown: Option<Money>,
 }
 
 /// Tells a story and compares what was said. Sentences end with a semicolon:
@@ -121,6 +147,10 @@ struct Counter {
 /// `price pen 2.49 from 100`; `sell pen 2, bread 1 -10%, shirt 1 -5.00, gift 1 @3.00`;
 /// `pay cash 50 card 10`; `back 1 line 1 x 2 for cash 3.98`; `refund pen 1 for cash 1.99`;
 /// `stock pen`; `exceptions`.
+///
+/// Discounts: `offer shirt 20% from 100 to 200` (the store's), `card 12 5%` (a customer
+/// with 5 %), `off 10%` or `off 2.00` (the basket's); `quote` says what all comes to and
+/// shows it to the customer; `lines 1` says what a receipt's lines hold.
 pub fn check(story: &str, expected: Expect) {
     expected.assert_eq(&tell(story).join("\n"));
 }
@@ -128,7 +158,7 @@ pub fn check(story: &str, expected: Expect) {
 /// Tells a story and hands back what was said, sentence by sentence.
 pub fn tell(story: &str) -> Vec<String> {
     let mut db = world();
-    let mut counter = Counter { store: 1, cashier: 1, at: Moment(10), basket: Vec::new() };
+    let mut counter = Counter { store: 1, cashier: 1, at: Moment(10), ..Counter::default() };
     let mut said = Vec::new();
     for sentence in story.split(';').map(str::trim).filter(|sentence| !sentence.is_empty()) {
         let tx = db.transaction().unwrap();
@@ -154,6 +184,16 @@ fn act(tx: &Transaction, counter: &mut Counter, sentence: &str) -> Result<Option
         "at" => counter.at = Moment(rest.parse().unwrap()),
         "sell" => counter.basket = rest.split(',').map(line).collect(),
         "price" => price(tx, counter, rest),
+        "offer" => offer(tx, counter, rest),
+        "card" => {
+            let (id, percent) = rest.split_once(' ').unwrap();
+            let points = minor(percent.trim_end_matches('%')).0;
+            a_customer(tx, id.parse().unwrap(), id, points);
+            counter.customer = id.parse().ok();
+        }
+        "off" => counter.discount = discount(rest),
+        "quote" => return quote(tx, counter).map(Some),
+        "lines" => return Ok(Some(lines(tx, rest))),
         "deliver" => return moved(tx, counter, rest, Reason::Delivery),
         "open" => return moved(tx, counter, rest, Reason::Opening),
         "correct" => return moved(tx, counter, rest, Reason::Correction),
@@ -177,16 +217,57 @@ fn line(text: &str) -> BasketLine {
     let quantity = words.next().unwrap().parse().unwrap();
     let mut line = BasketLine { sku, quantity, discount: Discount::None, open_price: None };
     for word in words {
-        if let Some(percent) = word.strip_prefix('-').and_then(|word| word.strip_suffix('%')) {
-            let basis_points = minor(percent).0 as u32;
-            line.discount = Discount::Percent { basis_points };
-        } else if let Some(amount) = word.strip_prefix('-') {
-            line.discount = Discount::Amount(minor(amount));
+        if let Some(off) = word.strip_prefix('-') {
+            line.discount = discount(off);
         } else if let Some(price) = word.strip_prefix('@') {
             line.open_price = Some(minor(price));
         }
     }
     line
+}
+
+/// "10%" or "5.00"
+fn discount(text: &str) -> Discount {
+    match text.strip_suffix('%') {
+        Some(percent) => Discount::Percent { basis_points: minor(percent).0 as u32 },
+        None => Discount::Amount(minor(text)),
+    }
+}
+
+fn offer(tx: &Transaction, counter: &Counter, text: &str) {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [name, percent, "from", from, "to", to] = words[..] else {
+        panic!("offer shirt 20% from 100 to 200")
+    };
+    let points = minor(percent.trim_end_matches('%')).0;
+    let window = (from.parse().unwrap(), to.parse().unwrap());
+    a_store_discount(tx, counter.store, sku_of(name), points, window);
+}
+
+fn quote(tx: &Transaction, counter: &mut Counter) -> Result<String, String> {
+    let (customer, discount) = (counter.customer, counter.discount);
+    let rung_up = RungUp { lines: &counter.basket, customer, discount };
+    let quoted = basket::quote(tx, counter.store, rung_up, counter.at);
+    let quoted = quoted.map_err(|error| error.to_string())?;
+    counter.shown = Some(quoted.total);
+    let show = |money| quoted.currency.plain(money);
+    let amounts: Vec<String> = quoted.lines.iter().map(|line| show(line.amount)).collect();
+    let (customer, basket) = (show(quoted.customer_off), show(quoted.basket_off));
+    let total = show(quoted.total);
+    let lines = amounts.join(" + ");
+    Ok(format!("{lines}, customer {customer}, basket {basket}: {total}"))
+}
+
+fn lines(tx: &Transaction, no: &str) -> String {
+    let no: i64 = no.parse().unwrap();
+    let receipts = receipts::latest_own(tx, 999).unwrap();
+    let receipt = receipts.iter().find(|receipt| receipt.no == no).unwrap();
+    let lines = receipts::lines(tx, receipt.id).unwrap();
+    let said = lines.iter().map(|line| {
+        let (off, why) = (Currency::EUR.plain(line.discount), line.reason.as_deref());
+        format!("{}: {off} {}", line.no, why.unwrap_or("-"))
+    });
+    said.collect::<Vec<_>>().join("; ")
 }
 
 fn minor(text: &str) -> Money {
@@ -241,7 +322,9 @@ fn pay(tx: &Transaction, counter: &mut Counter, text: &str) -> Result<String, St
         at: counter.at,
         lines: std::mem::take(&mut counter.basket),
         tenders: tenders(text),
-        customer: None,
+        customer: counter.customer.take(),
+        discount: std::mem::take(&mut counter.discount),
+        shown: counter.shown.take(),
     };
     sales::record(tx, &sale).map(|done| say(&done)).map_err(|error| error.to_string())
 }
