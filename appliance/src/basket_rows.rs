@@ -62,10 +62,44 @@ pub enum Touch {
     Step,
 }
 
-/// Takes a line off; its row stays.
+/// Takes a line off; its row stays. With the last line go customer and discount:
+/// the next thing that is scanned may be somebody else's.
 pub fn take_off(tx: &Transaction, basket: i64, no: i64) -> rusqlite::Result<()> {
     tx.prepare_cached("UPDATE basket_line SET state = 'void' WHERE basket = ?1 AND no = ?2")?
-        .execute((basket, no))
+        .execute((basket, no))?;
+    tx.prepare_cached(
+        "UPDATE basket SET customer = NULL, discount_points = 0, discount_minor = 0
+         WHERE id = ?1 AND NOT EXISTS
+             (SELECT 1 FROM basket_line WHERE basket = ?1 AND state = 'live')",
+    )?
+    .execute([basket])
+    .map(drop)
+}
+
+/// Says whose basket it is, or that it is nobody's.
+pub fn set_customer(tx: &Transaction, basket: i64, customer: Option<i64>) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE basket SET customer = ?2 WHERE id = ?1")?
+        .execute((basket, customer))
+        .map(drop)
+}
+
+/// What the cashier takes off the whole basket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Off {
+    /// Hundredths of a percent.
+    Points(i64),
+    /// An amount in minor units.
+    Minor(i64),
+}
+
+/// Sets what is taken off the whole basket; the new one replaces the old one.
+pub fn set_basket_discount(tx: &Transaction, basket: i64, off: Off) -> rusqlite::Result<()> {
+    let (points, minor) = match off {
+        Off::Points(points) => (points, 0),
+        Off::Minor(minor) => (0, minor),
+    };
+    tx.prepare_cached("UPDATE basket SET discount_points = ?2, discount_minor = ?3 WHERE id = ?1")?
+        .execute((basket, points, minor))
         .map(drop)
 }
 

@@ -1,7 +1,7 @@
 //! A basket as the checkout draws it
 
 use rusqlite::Connection;
-use selvedge_domain::basket::{self, Quote, QuotedLine, RungUp};
+use selvedge_domain::basket::{self, Discount, Quote, QuotedLine, RungUp};
 use selvedge_domain::catalogue::{self, ShelfPrices, Store, Tag};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
@@ -10,7 +10,7 @@ use selvedge_domain::staff::{Employee, Rights};
 use crate::amounts::{counted, grouped_gtin, percent, sentence};
 use crate::assets::fingerprint;
 use crate::baskets::{Basket, Line};
-use crate::ringing::line_to_price;
+use crate::ringing::{line_to_price, off, rung_up, to_price};
 
 /// How many tags the checkout shows.
 const TAGS_SHOWN: u32 = 9;
@@ -31,18 +31,68 @@ pub struct BasketView {
     pub lines: Vec<LineView>,
     /// Count and tax, or why there is no total.
     pub words: String,
+    /// What stands between the lines and the total: customer and basket discount.
+    pub sums: Vec<SumView>,
     /// The total, or a dash.
     pub total: String,
+    /// The total as forms name it.
+    pub total_minor: i64,
     /// What "Take payment" asks for.
     pub due: String,
     /// Whether payment may be taken.
     pub payable: bool,
-    /// The chosen line's sheet.
+    /// What can be done with what is chosen.
     pub sheet: Option<Sheet>,
-    /// Favourites, when no line is chosen.
+    /// Favourites, when nothing is chosen.
     pub tags: Vec<TagView>,
     /// Moves when other favourites are shown: while it stands, the page keeps those that it has.
     pub tags_rev: String,
+    /// The person may take something off the whole, and there is something.
+    pub may_discount: bool,
+}
+
+/// What is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Chosen {
+    /// Nothing: favourites are shown.
+    #[default]
+    Nothing,
+    /// A line.
+    Line(i64),
+    /// The basket's discount.
+    Discount,
+    /// The customer.
+    Customer,
+}
+
+impl Chosen {
+    /// What a page's address names: `line=3`, `sheet=discount`, `sheet=customer`.
+    pub fn parse(line: Option<&str>, sheet: Option<&str>) -> Chosen {
+        match (line.and_then(|line| line.parse().ok()), sheet) {
+            (Some(line), _) => Chosen::Line(line),
+            (None, Some("discount")) => Chosen::Discount,
+            (None, Some("customer")) => Chosen::Customer,
+            _ => Chosen::Nothing,
+        }
+    }
+
+    fn word(self) -> String {
+        match self {
+            Chosen::Nothing => "0".to_owned(),
+            Chosen::Line(no) => no.to_string(),
+            Chosen::Discount => "discount".to_owned(),
+            Chosen::Customer => "customer".to_owned(),
+        }
+    }
+}
+
+/// One row between the lines and the total.
+#[derive(Debug)]
+pub struct SumView {
+    /// What it is.
+    pub words: String,
+    /// How much.
+    pub amount: String,
 }
 
 /// One line.
@@ -56,17 +106,61 @@ pub struct LineView {
     pub name: String,
     /// Size, colour, number.
     pub detail: String,
-    /// What it comes to.
+    /// What it comes to, before customer and basket discount.
     pub amount: String,
-    /// What was taken off.
+    /// What it came to before its own discounts, or nothing.
+    pub instead_of: String,
+    /// Who took something off, and how much.
     pub note: String,
     /// It is the chosen one.
     pub chosen: bool,
 }
 
-/// What can be done with the chosen line.
+/// What can be done with what is chosen.
 #[derive(Debug)]
-pub struct Sheet {
+pub enum Sheet {
+    /// With a line.
+    Line(LineSheet),
+    /// With the basket's discount.
+    Discount(DiscountSheet),
+    /// With the customer.
+    Customer(CustomerSheet),
+}
+
+/// What can be taken off the whole basket.
+#[derive(Debug)]
+pub struct DiscountSheet {
+    /// What is taken off now, in words.
+    pub now: String,
+    /// Percentages with a key.
+    pub percents: &'static [u32],
+    /// The amount that is taken off now, as it is typed.
+    pub amount: String,
+}
+
+/// Whose basket it is.
+#[derive(Debug)]
+pub struct CustomerSheet {
+    /// Who, or nothing.
+    pub name: String,
+    /// The newest receipts of the customer that are here.
+    pub receipts: Vec<PastReceipt>,
+}
+
+/// One receipt of the customer.
+#[derive(Debug, Clone)]
+pub struct PastReceipt {
+    /// Its number.
+    pub number: String,
+    /// Its day.
+    pub day: String,
+    /// What it came to.
+    pub total: String,
+}
+
+/// What can be done with a line.
+#[derive(Debug)]
+pub struct LineSheet {
     /// The line.
     pub no: i64,
     /// What it is.
@@ -105,8 +199,10 @@ pub struct Scene<'a> {
     pub at: Moment,
     /// The person.
     pub cashier: &'a Employee,
-    /// The chosen line.
-    pub chosen: Option<i64>,
+    /// What is chosen.
+    pub chosen: Chosen,
+    /// The receipts of the basket's customer, when the customer is chosen.
+    pub past: Vec<PastReceipt>,
 }
 
 /// Draws the basket of a device, or that there is none.
@@ -117,7 +213,7 @@ pub fn draw(scene: &Scene, basket: Option<&Basket>) -> rusqlite::Result<BasketVi
     for line in kept {
         tags.push(catalogue::by_sku(scene.db, scene.store.id, line.sku, scene.at)?);
     }
-    let priced = price(scene, kept);
+    let priced = price(scene, basket);
     let mut lines: Vec<LineView> = kept
         .iter()
         .zip(&tags)
@@ -126,43 +222,95 @@ pub fn draw(scene: &Scene, basket: Option<&Basket>) -> rusqlite::Result<BasketVi
             let quoted = match &priced {
                 Ok(quote) => quote.lines.get(place).cloned(),
                 // One line without a price takes the total, not the prices of the others.
-                Err(_) => price(scene, std::slice::from_ref(line))
-                    .ok()
-                    .and_then(|mut one| one.lines.pop()),
+                Err(_) => price_alone(scene, line),
             };
             line_view(scene, line, tag.as_ref(), quoted.as_ref())
         })
         .collect();
     lines.reverse();
     let rest = if lines.is_empty() { Vec::new() } else { lines.split_off(1) };
-    let chosen = kept.iter().zip(&tags).find(|(line, _)| Some(line.no) == scene.chosen);
+    let sheet = sheet(scene, basket, &tags, priced.as_ref().ok());
     let (id, revision) = basket.map_or((0, 0), |basket| (basket.id, basket.revision));
     let show = |money: Money| scene.store.currency.show(money);
     let total = priced.as_ref().map_or_else(|_| "–".to_owned(), |quote| show(quote.total));
     let begun: i64 =
         basket.map_or(0, |basket| basket.tenders.iter().map(|taken| taken.amount_minor).sum());
-    let tags = if chosen.is_some() { Vec::new() } else { favourites(scene)? };
+    let total_minor = priced.as_ref().map_or(0, |quote| quote.total.0);
+    let tags = if sheet.is_some() { Vec::new() } else { favourites(scene)? };
     Ok(BasketView {
-        rev: format!("{id}.{revision}.{}", scene.chosen.unwrap_or(0)),
+        rev: format!("{id}.{revision}-{total_minor}.{}", scene.chosen.word()),
         last: lines.pop(),
-        just_scanned: scene.chosen.is_none(),
+        just_scanned: scene.chosen == Chosen::Nothing,
         lines: rest,
         words: words(scene, kept, priced.as_ref()),
+        sums: sums(scene, basket, priced.as_ref().ok()),
+        total_minor,
         due: priced
             .as_ref()
             .map_or_else(|_| String::new(), |quote| show(Money(quote.total.0 - begun))),
         payable: !kept.is_empty() && priced.is_ok(),
         total,
-        sheet: chosen.map(|(line, tag)| sheet(scene, line, tag.as_ref())),
         tags_rev: tags_rev(&tags),
         tags,
+        sheet,
+        may_discount: !kept.is_empty() && scene.cashier.rights.has(Rights::DISCOUNT),
     })
 }
 
-fn price(scene: &Scene, lines: &[Line]) -> Result<Quote, String> {
-    let lines: Vec<_> = lines.iter().map(line_to_price).collect();
-    let rung_up = RungUp { lines: &lines, ..RungUp::default() };
+fn price(scene: &Scene, basket: Option<&Basket>) -> Result<Quote, String> {
+    let lines = basket.map_or_else(Vec::new, to_price);
+    let rung_up = basket.map_or_else(RungUp::default, |basket| rung_up(basket, &lines));
     basket::quote(scene.db, scene.store.id, rung_up, scene.at).map_err(|why| why.to_string())
+}
+
+fn price_alone(scene: &Scene, line: &Line) -> Option<QuotedLine> {
+    let lines = [line_to_price(line)];
+    let rung_up = RungUp { lines: &lines, ..RungUp::default() };
+    basket::quote(scene.db, scene.store.id, rung_up, scene.at).ok()?.lines.pop()
+}
+
+/// Subtotal, customer and basket discount, when there is one of the two.
+fn sums(scene: &Scene, basket: Option<&Basket>, quote: Option<&Quote>) -> Vec<SumView> {
+    let (Some(basket), Some(quote)) = (basket, quote) else { return Vec::new() };
+    let show = |money: Money| scene.store.currency.show(money);
+    let less = |money: Money| show(Money(-money.0));
+    let mut sums = Vec::new();
+    if let Some(id) = basket.customer {
+        let words = customer_words(id, quote.customer_points);
+        let amount = if basket.lines.is_empty() { String::new() } else { less(quote.customer_off) };
+        sums.push(SumView { words, amount });
+    }
+    if off(basket) != Discount::None {
+        let amount = less(quote.basket_off);
+        sums.push(SumView { words: discount_words(scene, basket), amount });
+    }
+    if !sums.is_empty() && !basket.lines.is_empty() {
+        let lines: i64 = quote.lines.iter().map(|line| rung(line).0).sum();
+        sums.insert(0, SumView { words: "subtotal".to_owned(), amount: show(Money(lines)) });
+    }
+    sums
+}
+
+fn customer_words(id: i64, points: i64) -> String {
+    match points {
+        0 => format!("customer, number {id}"),
+        points => format!("customer, number {id}, {} %", percent(points)),
+    }
+}
+
+fn discount_words(scene: &Scene, basket: &Basket) -> String {
+    match off(basket) {
+        Discount::None => "no discount".to_owned(),
+        Discount::Percent { basis_points } => {
+            format!("discount {} %", percent(basis_points.into()))
+        }
+        Discount::Amount(amount) => format!("discount {}", scene.store.currency.show(amount)),
+    }
+}
+
+/// What a line comes to before customer and basket discount.
+fn rung(line: &QuotedLine) -> Money {
+    Money(line.amount.0 + line.off.customer.0 + line.off.basket.0)
 }
 
 fn words(scene: &Scene, lines: &[Line], priced: Result<&Quote, &String>) -> String {
@@ -192,9 +340,12 @@ fn line_view(
 ) -> LineView {
     let show = |money: Money| scene.store.currency.show(money);
     let mut notes = Vec::new();
-    if let Some(priced) = priced.filter(|priced| priced.discount != Money::ZERO) {
-        let off = percent(line.discount_points);
-        notes.push(format!("−{off} % · you save {}", show(priced.discount)));
+    let reduced = priced.filter(|priced| priced.off.store.0 + priced.off.line.0 != 0);
+    if let Some(priced) = reduced.filter(|priced| priced.off.store != Money::ZERO) {
+        notes.push(format!("store {} %", percent(priced.store_points)));
+    }
+    if reduced.is_some_and(|priced| priced.off.line != Money::ZERO) {
+        notes.push(format!("line {} %", percent(line.discount_points)));
     }
     if line.open_price_minor.is_some() {
         notes.push("price set by hand".to_owned());
@@ -214,16 +365,53 @@ fn line_view(
         quantity: line.quantity,
         name: tag.map_or_else(|| format!("SKU {}", line.sku), |tag| tag.name.clone()),
         detail: detail.join(" · "),
-        amount: priced.map_or_else(|| "no price".to_owned(), |priced| show(priced.amount)),
-        note: notes.join(" · "),
-        chosen: Some(line.no) == scene.chosen,
+        amount: priced.map_or_else(|| "no price".to_owned(), |priced| show(rung(priced))),
+        instead_of: reduced.map_or_else(String::new, |priced| {
+            show(Money(rung(priced).0 + priced.off.store.0 + priced.off.line.0))
+        }),
+        note: notes.join(", "),
+        chosen: Chosen::Line(line.no) == scene.chosen,
     }
 }
 
-fn sheet(scene: &Scene, line: &Line, tag: Option<&Tag>) -> Sheet {
+fn sheet(
+    scene: &Scene,
+    basket: Option<&Basket>,
+    tags: &[Option<Tag>],
+    quote: Option<&Quote>,
+) -> Option<Sheet> {
+    match scene.chosen {
+        Chosen::Nothing => None,
+        Chosen::Line(no) => {
+            let (line, tag) = basket?.lines.iter().zip(tags).find(|(line, _)| line.no == no)?;
+            Some(Sheet::Line(line_sheet(scene, line, tag.as_ref())))
+        }
+        Chosen::Discount => {
+            let basket = basket.filter(|basket| !basket.lines.is_empty())?;
+            if !scene.cashier.rights.has(Rights::DISCOUNT) {
+                return None;
+            }
+            let amount = match off(basket) {
+                Discount::Amount(amount) => scene.store.currency.plain(amount),
+                _ => String::new(),
+            };
+            let now = sentence(&discount_words(scene, basket));
+            Some(Sheet::Discount(DiscountSheet { now, percents: &PERCENT_KEYS, amount }))
+        }
+        Chosen::Customer => {
+            let points = quote.map_or(0, |quote| quote.customer_points);
+            let name = basket
+                .and_then(|basket| basket.customer)
+                .map_or_else(String::new, |id| sentence(&customer_words(id, points)));
+            Some(Sheet::Customer(CustomerSheet { name, receipts: scene.past.clone() }))
+        }
+    }
+}
+
+fn line_sheet(scene: &Scene, line: &Line, tag: Option<&Tag>) -> LineSheet {
     let currency = scene.store.currency;
     let asked = tag.and_then(|tag| tag.price);
-    Sheet {
+    LineSheet {
         no: line.no,
         name: tag.map_or_else(|| format!("SKU {}", line.sku), Tag::label),
         may_discount: scene.cashier.rights.has(Rights::DISCOUNT),
@@ -241,7 +429,11 @@ fn favourites(scene: &Scene) -> rusqlite::Result<Vec<TagView>> {
     let view = |tag: Tag| TagView {
         sku: tag.sku,
         name: tag.label(),
-        price: tag.price.map_or_else(|| "no price".to_owned(), |price| tag.currency.show(price)),
+        price: match (tag.price_now(), tag.store_points) {
+            (None, _) => "no price".to_owned(),
+            (Some(price), 0) => tag.currency.show(price),
+            (Some(price), off) => format!("{}, store {} %", tag.currency.show(price), percent(off)),
+        },
     };
     Ok(tags.into_iter().map(view).collect())
 }

@@ -11,8 +11,10 @@ use selvedge_sync::open::{self, Migration, OpenError};
 /// Name of the file in the data folder.
 pub const FILE_NAME: &str = "baskets.sqlite";
 
-const SCHEMA: &[Migration] =
-    &[Migration { name: "0001_baskets", sql: include_str!("baskets.sql") }];
+const SCHEMA: &[Migration] = &[
+    Migration { name: "0001_baskets", sql: include_str!("baskets.sql") },
+    Migration { name: "0002_discounts", sql: include_str!("baskets_discounts.sql") },
+];
 
 /// How many requests are remembered; a form older than that has long been replaced.
 const REQUESTS_KEPT: i64 = 20_000;
@@ -45,6 +47,12 @@ pub struct Basket {
     pub lines: Vec<Line>,
     /// What was taken for it so far.
     pub tenders: Vec<Taken>,
+    /// The customer's number, when a card was scanned.
+    pub customer: Option<i64>,
+    /// Hundredths of a percent that the cashier takes off the whole.
+    pub discount_points: i64,
+    /// What the cashier takes off the whole as an amount.
+    pub discount_minor: i64,
 }
 
 /// One live line.
@@ -263,13 +271,28 @@ impl Baskets {
 
 /// The basket that is open or being paid.
 pub fn current(db: &Connection) -> rusqlite::Result<Option<Basket>> {
-    let found: Option<(i64, String, i64)> = db
-        .prepare_cached("SELECT id, state, revision FROM basket WHERE state <> 'done'")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    let found: Option<Basket> = db
+        .prepare_cached(
+            "SELECT id, state = 'paying', revision, customer, discount_points, discount_minor
+             FROM basket WHERE state <> 'done'",
+        )?
+        .query_row([], |row| {
+            Ok(Basket {
+                id: row.get(0)?,
+                stage: if row.get(1)? { Stage::Paying } else { Stage::Open },
+                revision: row.get(2)?,
+                lines: Vec::new(),
+                tenders: Vec::new(),
+                customer: row.get(3)?,
+                discount_points: row.get(4)?,
+                discount_minor: row.get(5)?,
+            })
+        })
         .optional()?;
-    let Some((id, state, revision)) = found else { return Ok(None) };
-    let stage = if state == "paying" { Stage::Paying } else { Stage::Open };
-    Ok(Some(Basket { id, stage, revision, lines: lines(db, id)?, tenders: tenders(db, id)? }))
+    let Some(mut basket) = found else { return Ok(None) };
+    basket.lines = lines(db, basket.id)?;
+    basket.tenders = tenders(db, basket.id)?;
+    Ok(Some(basket))
 }
 
 fn lines(db: &Connection, basket: i64) -> rusqlite::Result<Vec<Line>> {
@@ -358,6 +381,22 @@ mod tests {
         let basket = again.current().unwrap().unwrap();
         assert_eq!(basket.lines.len(), 2);
         assert_eq!(basket.revision, 2);
+    }
+
+    #[test]
+    fn a_basket_of_an_older_build_is_still_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let old = open::local(&path, None, &SCHEMA[..1]).unwrap();
+        old.execute_batch(
+            "INSERT INTO basket (id, state, opened_at) VALUES (4, 'open', 1);
+             INSERT INTO basket_line (basket, no, sku, quantity, touched) VALUES (4, 1, 7, 2, 1)",
+        )
+        .unwrap();
+        drop(old);
+        let basket = baskets(&folder).current().unwrap().unwrap();
+        assert_eq!((basket.id, basket.lines.len(), basket.lines[0].quantity), (4, 1, 2));
+        assert_eq!((basket.customer, basket.discount_points, basket.discount_minor), (None, 0, 0));
     }
 
     #[test]

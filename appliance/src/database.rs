@@ -256,6 +256,26 @@ impl Database {
         rows.into_iter().filter(ours).collect()
     }
 
+    /// The printed numbers of receipts, by the labels of the devices that wrote them.
+    pub fn numbers(&self, db: &Connection, written: &[Receipt]) -> Vec<String> {
+        let own = i64::from(self.engine.identity().origin.get());
+        let rows = if written.iter().all(|receipt| receipt.id >> 40 == own) {
+            Vec::new()
+        } else {
+            allow_list::all(db, &self.engine.identity().authority).unwrap_or_default()
+        };
+        let label = |receipt: &Receipt| {
+            let writer = receipt.id >> 40;
+            let row = rows.iter().find(|row| i64::from(row.origin.get()) == writer);
+            match row {
+                _ if writer == own => self.label.clone(),
+                Some(row) => row.label.clone(),
+                None => format!("{writer}"),
+            }
+        };
+        written.iter().map(|receipt| receipts::number(&label(receipt), receipt.no)).collect()
+    }
+
     /// Why the last commit is in doubt, if it is.
     pub fn in_doubt(&self) -> Option<String> {
         self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -4,10 +4,15 @@
 //! will get, before the receipt is. So a crash in between can be told from a
 //! crash after: the number is looked up, and the basket is finished or opened
 //! again. It is never sold twice.
+//!
+//! Each form names the total that its page showed. When a price or a discount
+//! began or ended meanwhile, the total is another one: then no money is taken,
+//! and the checkout says so. The deed compares once more, in the receipt's own
+//! transaction.
 
 use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, Transaction};
-use selvedge_domain::basket::{self, BasketError, Quote, RungUp};
+use selvedge_domain::basket::{self, BasketError, Quote};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::{Amount, Money};
 use selvedge_domain::receipts;
@@ -20,7 +25,7 @@ use crate::amounts;
 use crate::basket_rows;
 use crate::baskets::{self, Basket, Baskets, Done, Paying, Stage};
 use crate::database::Database;
-use crate::ringing::{Ringing, shortened, to_price};
+use crate::ringing::{CHECKOUT, Ringing, off, rung_up, shortened, to_price};
 
 /// Where what is due is shown.
 pub const PAY: &str = "/checkout/pay";
@@ -34,6 +39,9 @@ pub enum PayError {
     /// Nothing to pay.
     #[error("the basket is empty: scan something first")]
     EmptyBasket,
+    /// The form names no total.
+    #[error("this form says no total: load the page again")]
+    NotShown,
     /// The form names no means of payment.
     #[error("say how it is paid: cash or card")]
     Kind,
@@ -100,6 +108,8 @@ pub struct Payment<'a> {
     pub database: &'a Database,
     /// The id of the posted form.
     pub request: &'a str,
+    /// The total that the page of the form showed.
+    pub shown: Option<Money>,
     /// Free bytes below which no money is taken.
     pub space_min_bytes: u64,
 }
@@ -117,8 +127,7 @@ pub struct Due {
 
 /// What is left to pay for a basket.
 pub fn due(db: &Connection, store: i64, basket: &Basket, at: Moment) -> Result<Due, BasketError> {
-    let rung_up = RungUp { lines: &to_price(basket), ..RungUp::default() };
-    let quote = basket::quote(db, store, rung_up, at)?;
+    let quote = basket::quote(db, store, rung_up(basket, &to_price(basket)), at)?;
     let taken = Money::total(basket.tenders.iter().map(|tender| Money(tender.amount_minor)))?;
     let left = quote.total.minus(taken)?;
     Ok(Due { quote, taken, left })
@@ -127,7 +136,20 @@ pub fn due(db: &Connection, store: i64, basket: &Basket, at: Moment) -> Result<D
 impl Payment<'_> {
     /// Begins to take payment: nothing is due for an empty basket.
     pub fn begin(&self, baskets: &mut Baskets) -> Result<String, PayError> {
-        self.once(baskets, |_, _| Ok(Some(PAY.to_owned())))
+        self.once(baskets, |_, basket| {
+            let due = self.due(basket)?;
+            Ok(Some(self.moved(&due).unwrap_or_else(|| PAY.to_owned())))
+        })
+    }
+
+    fn due(&self, basket: &Basket) -> Result<Due, BasketError> {
+        due(self.ringing.catalogue, self.ringing.store, basket, self.ringing.at)
+    }
+
+    /// Where the checkout says that the total is no longer the one that was shown.
+    fn moved(&self, due: &Due) -> Option<String> {
+        let shown = self.shown.filter(|shown| *shown != due.quote.total)?;
+        Some(back_to_checkout(shown))
     }
 
     /// Takes a tender; when it pays the rest, the receipt is written.
@@ -139,7 +161,11 @@ impl Payment<'_> {
     ) -> Result<String, PayError> {
         self.check_space()?;
         self.once(baskets, |tx, basket| {
-            let due = due(self.ringing.catalogue, self.ringing.store, basket, self.ringing.at)?;
+            self.shown.ok_or(PayError::NotShown)?;
+            let due = self.due(basket)?;
+            if let Some(place) = self.moved(&due) {
+                return Ok(Some(place));
+            }
             let (kind, amount) = self.weigh(&due, kind, amount)?;
             if basket.tenders.len() >= TENDERS_MAX {
                 return Err(PayError::TooMany);
@@ -156,7 +182,11 @@ impl Payment<'_> {
     pub fn finish(&self, baskets: &mut Baskets) -> Result<String, PayError> {
         self.check_space()?;
         self.once(baskets, |tx, basket| {
-            let due = due(self.ringing.catalogue, self.ringing.store, basket, self.ringing.at)?;
+            self.shown.ok_or(PayError::NotShown)?;
+            let due = self.due(basket)?;
+            if let Some(place) = self.moved(&due) {
+                return Ok(Some(place));
+            }
             if due.left > Money::ZERO {
                 return Err(PayError::StillDue(Amount(due.left, due.quote.currency)));
             }
@@ -215,7 +245,9 @@ impl Payment<'_> {
             at: Moment(paying.at),
             lines: to_price(&basket),
             tenders: tenders(&basket),
-            ..Sale::default()
+            customer: basket.customer,
+            discount: off(&basket),
+            shown: self.shown,
         };
         let number = paying.receipt_no;
         let written = self.database.write(move |tx| {
@@ -240,7 +272,10 @@ impl Payment<'_> {
             }
             Err(EngineError::Write(WriteError::Refused(refused))) => {
                 baskets.reopen(&paying)?;
-                Err(PayError::Sale(refused))
+                match (refused, self.shown) {
+                    (SaleError::TotalMoved { .. }, Some(shown)) => Ok(back_to_checkout(shown)),
+                    (refused, _) => Err(PayError::Sale(refused)),
+                }
             }
             Err(EngineError::Write(WriteError::InDoubt(reason))) => {
                 Err(PayError::InDoubt(reason.to_string()))
@@ -287,6 +322,10 @@ impl Payment<'_> {
         }
         Ok(())
     }
+}
+
+fn back_to_checkout(shown: Money) -> String {
+    format!("{CHECKOUT}?was={}", shown.0)
 }
 
 fn tenders(basket: &Basket) -> Vec<Tender> {

@@ -5,19 +5,23 @@
 //! a form: the domain computes them each time from the catalogue.
 
 use rusqlite::{Connection, Transaction};
-use selvedge_domain::basket::{BasketLine, Discount};
+use selvedge_domain::basket::{self, BasketError, BasketLine, Discount, RungUp};
 use selvedge_domain::catalogue::{self, PRICE_MAX, ScanError};
+use selvedge_domain::customers;
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::{Currency, Money};
 use selvedge_domain::staff::{Employee, Rights};
 use selvedge_domain::stock::QUANTITY_MAX;
 
 use crate::amounts;
-use crate::basket_rows::{self, Touch};
+use crate::basket_rows::{self, Off, Touch};
 use crate::baskets::{self, Basket, Line, Stage};
 
 /// Where the basket is shown.
 pub const CHECKOUT: &str = "/checkout";
+
+/// Where it is shown with the sheet of its customer.
+pub const CUSTOMER: &str = "/checkout?sheet=customer";
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +29,20 @@ pub enum RingError {
     /// The code is of nothing we sell.
     #[error("{0}. Check the digits, or call someone")]
     Unknown(#[from] ScanError),
+    /// The card is of nobody.
+    #[error(
+        "card \"{0}\" is not known here: check its number, or sell without it. A new card is known once head office has been heard"
+    )]
+    UnknownCard(String),
+    /// A text that is no amount.
+    #[error("\"{0}\" is no amount to take off: type one such as 5.00")]
+    Off(String),
+    /// Nothing to take anything off.
+    #[error("the basket is empty: scan something before you give a discount on it")]
+    EmptyBasket,
+    /// The discount is more than the basket.
+    #[error(transparent)]
+    TooMuch(BasketError),
     /// A number that is no quantity.
     #[error("\"{0}\" is no quantity: type a whole number from 1 on, or take the line off")]
     Quantity(String),
@@ -70,10 +88,20 @@ pub struct Ringing<'a> {
 }
 
 impl Ringing<'_> {
-    /// Adds what was scanned or typed; the same again counts up its line.
+    /// Adds what was scanned or typed; the same again counts up its line. What is
+    /// nothing that we sell may be the card of a customer.
     pub fn add(&self, tx: &Transaction, code: &str, quantity: &str) -> Result<String, RingError> {
         let quantity = whole_quantity(quantity)?;
-        let tag = catalogue::scan(self.catalogue, self.store, code, self.at)?;
+        let tag = match catalogue::scan(self.catalogue, self.store, code, self.at) {
+            Ok(tag) => tag,
+            Err(unknown) => {
+                return match self.set_customer(tx, code) {
+                    Err(RingError::UnknownCard(_)) => Err(unknown.into()),
+                    Err(other) => Err(other),
+                    Ok(_) => Ok(CHECKOUT.to_owned()),
+                };
+            }
+        };
         if tag.price.is_none() && !self.cashier.rights.has(Rights::OPEN_PRICE) {
             return Err(RingError::NoPrice(tag.label()));
         }
@@ -93,6 +121,56 @@ impl Ringing<'_> {
             None => basket_rows::add_line(tx, basket, tag.sku, gtin, quantity)?,
         };
         Ok(if tag.price.is_none() { chosen(no) } else { CHECKOUT.to_owned() })
+    }
+
+    /// Says by a card whose basket it is.
+    pub fn set_customer(&self, tx: &Transaction, card: &str) -> Result<String, RingError> {
+        let customer = customers::by_card(self.catalogue, card)?;
+        let customer = customer.ok_or_else(|| RingError::UnknownCard(shortened(card)))?;
+        let basket = basket_rows::open_or_new(tx, self.at.0)?;
+        changeable(tx)?;
+        basket_rows::set_customer(tx, basket, Some(customer.id))?;
+        Ok(CUSTOMER.to_owned())
+    }
+
+    /// Makes it nobody's basket again.
+    pub fn remove_customer(&self, tx: &Transaction) -> Result<String, RingError> {
+        if baskets::current(tx)?.is_some() {
+            let (_, basket) = changeable(tx)?;
+            basket_rows::set_customer(tx, basket, None)?;
+        }
+        Ok(CHECKOUT.to_owned())
+    }
+
+    /// Takes a percentage or an amount off the whole basket; nought takes it back.
+    pub fn basket_discount(
+        &self,
+        tx: &Transaction,
+        percent: &str,
+        amount: &str,
+        currency: Currency,
+    ) -> Result<String, RingError> {
+        self.require(Rights::DISCOUNT)?;
+        let off = match amount.trim() {
+            "" => amounts::typed_percent(percent)
+                .map(Off::Points)
+                .ok_or_else(|| RingError::Percent(shortened(percent)))?,
+            typed => match currency.parse_amount(typed) {
+                Ok(off) if (Money::ZERO..=PRICE_MAX).contains(&off) => Off::Minor(off.0),
+                _ => return Err(RingError::Off(shortened(typed))),
+            },
+        };
+        let basket = baskets::current(tx)?.filter(|basket| !basket.lines.is_empty());
+        let basket = basket.ok_or(RingError::EmptyBasket)?;
+        changeable(tx)?;
+        basket_rows::set_basket_discount(tx, basket.id, off)?;
+        let wished = baskets::current(tx)?.ok_or(RingError::EmptyBasket)?;
+        let (lines, db) = (to_price(&wished), self.catalogue);
+        // What else is wrong with the basket, such as a missing price, is said elsewhere.
+        match basket::quote(db, self.store, rung_up(&wished, &lines), self.at) {
+            Err(error @ BasketError::BasketDiscount { .. }) => Err(RingError::TooMuch(error)),
+            _ => Ok(CHECKOUT.to_owned()),
+        }
     }
 
     /// Sets the quantity of a line.
@@ -162,6 +240,20 @@ impl Ringing<'_> {
 /// The lines of a basket as the domain prices them.
 pub fn to_price(basket: &Basket) -> Vec<BasketLine> {
     basket.lines.iter().map(line_to_price).collect()
+}
+
+/// The whole basket as the domain prices it, with its lines.
+pub fn rung_up<'a>(basket: &Basket, lines: &'a [BasketLine]) -> RungUp<'a> {
+    RungUp { lines, customer: basket.customer, discount: off(basket) }
+}
+
+/// What the cashier takes off the whole basket.
+pub fn off(basket: &Basket) -> Discount {
+    match u32::try_from(basket.discount_points) {
+        Ok(basis_points @ 1..) => Discount::Percent { basis_points },
+        _ if basket.discount_minor > 0 => Discount::Amount(Money(basket.discount_minor)),
+        _ => Discount::None,
+    }
 }
 
 /// One line as the domain prices it.

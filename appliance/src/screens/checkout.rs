@@ -8,11 +8,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use selvedge_domain::catalogue::Store;
+use selvedge_domain::money::{Amount, Money};
+use selvedge_domain::receipts;
+use selvedge_domain::sales::SaleError;
 use serde::Deserialize;
 
-use crate::amounts::sentence;
+use crate::amounts::{moment, sentence};
 use crate::basket_rows::BasketWrite;
-use crate::basket_view::{self, BasketView, Scene};
+use crate::basket_view::{self, BasketView, Chosen, PastReceipt, Scene, Sheet};
 use crate::database::Reader;
 use crate::page::{self, Fields, Frame, Page, PageError, Shared, Wants, field};
 use crate::payment;
@@ -32,7 +35,13 @@ pub fn routes() -> Router<Page> {
         .route("/checkout/take-off", post(take_off))
         .route("/checkout/discount", post(discount))
         .route("/checkout/open-price", post(open_price))
+        .route("/checkout/customer", post(customer))
+        .route("/checkout/customer/take-off", post(remove_customer))
+        .route("/checkout/basket-discount", post(basket_discount))
 }
+
+/// How many receipts of a customer are shown.
+const RECEIPTS_SHOWN: u32 = 6;
 
 #[derive(Template)]
 #[template(path = "checkout.html")]
@@ -51,10 +60,20 @@ struct CheckoutParts {
     said: String,
 }
 
-/// Which line is chosen.
+/// What news brings: a sentence that was said stays.
+#[derive(Template)]
+#[template(path = "checkout_news.html")]
+struct CheckoutNews {
+    frame: Frame,
+    basket: BasketView,
+}
+
+/// What is chosen, and which total was shown before it moved.
 #[derive(Debug, Deserialize)]
 struct Choice {
     line: Option<String>,
+    sheet: Option<String>,
+    was: Option<String>,
 }
 
 /// What a refusal left: a sentence, and what was typed.
@@ -64,8 +83,10 @@ pub struct Refusal {
     pub said: String,
     /// What was typed into the field.
     pub typed: String,
-    /// The line it was about.
-    pub line: Option<i64>,
+    /// What it was about.
+    pub chosen: Chosen,
+    /// The total that was shown before, when it has moved.
+    pub was: Option<Money>,
 }
 
 async fn show(
@@ -74,9 +95,10 @@ async fn show(
     wants: Wants,
     Query(choice): Query<Choice>,
 ) -> Response {
-    let line = choice.line.and_then(|line| line.parse().ok());
+    let chosen = Chosen::parse(choice.line.as_deref(), choice.sheet.as_deref());
+    let was = choice.was.and_then(|was| was.parse().ok()).map(Money);
     page.run(move |shared, db| {
-        let refusal = Refusal { line, ..Refusal::default() };
+        let refusal = Refusal { chosen, was, ..Refusal::default() };
         draw(shared, db, &who, wants, StatusCode::OK, refusal)
     })
     .await
@@ -140,6 +162,40 @@ async fn open_price(
     .await
 }
 
+async fn customer(
+    page: State<Page>,
+    who: SignedOn,
+    wants: Wants,
+    fields: Form<Fields>,
+) -> Response {
+    ring(page, who, wants, fields, |ringing, tx, fields, _| {
+        ringing.set_customer(tx, field(fields, "card"))
+    })
+    .await
+}
+
+async fn remove_customer(
+    page: State<Page>,
+    who: SignedOn,
+    wants: Wants,
+    fields: Form<Fields>,
+) -> Response {
+    ring(page, who, wants, fields, |ringing, tx, _, _| ringing.remove_customer(tx)).await
+}
+
+async fn basket_discount(
+    page: State<Page>,
+    who: SignedOn,
+    wants: Wants,
+    fields: Form<Fields>,
+) -> Response {
+    ring(page, who, wants, fields, |ringing, tx, fields, store| {
+        let (percent, amount) = (field(fields, "percent"), field(fields, "amount"));
+        ringing.basket_discount(tx, percent, amount, store.currency)
+    })
+    .await
+}
+
 /// Rings a deed once and goes to where it leads, or says why not.
 ///
 /// Our script is given the basket as it is now in the answer itself: one way there and back, one commit in it.
@@ -152,8 +208,8 @@ async fn ring(
 ) -> Response {
     page.run(move |shared, db| match rung(shared, db, &who, &fields, deed)? {
         Ok(place) => match (wants, chosen(&place)) {
-            (Wants::Parts, Some(line)) => {
-                let refusal = Refusal { line, ..Refusal::default() };
+            (Wants::Parts, Some(chosen)) => {
+                let refusal = Refusal { chosen, ..Refusal::default() };
                 let parts = draw(shared, db, &who, wants, StatusCode::OK, refusal)?;
                 Ok(page::at(&place, parts))
             }
@@ -167,7 +223,11 @@ async fn ring(
             let refusal = Refusal {
                 said: sentence(&error.to_string()),
                 typed: field(&fields, "code").to_owned(),
-                line: field(&fields, "line").parse().ok(),
+                chosen: Chosen::parse(
+                    fields.get("line").map(String::as_str),
+                    fields.get("sheet").map(String::as_str),
+                ),
+                was: None,
             };
             draw(shared, db, &who, wants, status, refusal)
         }
@@ -175,11 +235,13 @@ async fn ring(
     .await
 }
 
-/// Which line is chosen at a place of this screen; `None` when it is of another.
-fn chosen(place: &str) -> Option<Option<i64>> {
-    match place.strip_prefix(CHECKOUT)? {
-        "" => Some(None),
-        choice => choice.strip_prefix("?line=")?.parse().ok().map(Some),
+/// What is chosen at a place of this screen; `None` when it is of another.
+fn chosen(place: &str) -> Option<Chosen> {
+    match place.strip_prefix(CHECKOUT)?.split_once('=') {
+        None => Some(Chosen::Nothing),
+        Some(("?line", line)) => Some(Chosen::parse(Some(line), None)),
+        Some(("?sheet", sheet)) => Some(Chosen::parse(None, Some(sheet))),
+        Some(_) => None,
     }
 }
 
@@ -211,8 +273,16 @@ pub fn draw(
     status: StatusCode,
     refusal: Refusal,
 ) -> Result<Response, PageError> {
-    let basket = basket(shared, db, who, refusal.line)?;
-    let Refusal { said, typed, .. } = refusal;
+    let basket = basket(shared, db, who, refusal.chosen)?;
+    let Refusal { mut said, typed, was, .. } = refusal;
+    if let (Some(was), Some(store)) = (was, shared.store_data(db)?)
+        && was.0 != basket.total_minor
+        && basket.payable
+    {
+        let (shown, now) = (was, Money(basket.total_minor));
+        let (shown, now) = (Amount(shown, store.currency), Amount(now, store.currency));
+        said = sentence(&SaleError::TotalMoved { shown, now }.to_string());
+    }
     match wants {
         Wants::Page => {
             let frame = shared.frame(db, SCREEN, Some(who))?;
@@ -229,21 +299,38 @@ fn basket(
     shared: &Shared,
     db: &Reader,
     who: &SignedOn,
-    chosen: Option<i64>,
+    chosen: Chosen,
 ) -> Result<BasketView, PageError> {
     let cashier = shared.cashier(db, who)?;
     let store = shared.store_data(db)?.ok_or(PageError::NoMasterData)?;
     let kept = shared.baskets().current()?;
-    let scene = Scene { db, store: &store, at: shared.now(), cashier: &cashier, chosen };
+    let past = match kept.as_ref().and_then(|basket| basket.customer) {
+        Some(customer) if chosen == Chosen::Customer => past(shared, db, customer)?,
+        _ => Vec::new(),
+    };
+    let scene = Scene { db, store: &store, at: shared.now(), cashier: &cashier, chosen, past };
     Ok(basket_view::draw(&scene, kept.as_ref())?)
+}
+
+/// What the customer bought before, as far as it is known on this device.
+fn past(shared: &Shared, db: &Reader, customer: i64) -> Result<Vec<PastReceipt>, PageError> {
+    let (now, zone) = (shared.now().0, shared.config.time_zone);
+    let found = receipts::of_customer(db, customer, RECEIPTS_SHOWN)?;
+    let numbers = shared.database.numbers(db, &found);
+    let view = |(receipt, number): (receipts::Receipt, String)| PastReceipt {
+        number,
+        day: moment(receipt.at.0, now, zone),
+        total: receipt.currency.show(receipt.total),
+    };
+    Ok(found.into_iter().zip(numbers).map(view).collect())
 }
 
 /// The parts that an EventSource carries, with a word that moves when they do.
 pub fn news(shared: &Shared, db: &Reader, who: &SignedOn) -> Result<(String, String), PageError> {
-    let mut basket = basket(shared, db, who, None)?;
+    let mut basket = basket(shared, db, who, Chosen::Nothing)?;
     let frame = shared.frame_of_parts(SCREEN, who);
     // Without the chosen line: news of the same revision leaves the choice as it is.
     basket.rev.truncate(basket.rev.rfind('.').unwrap_or(0));
     let rev = basket.rev.clone();
-    Ok((rev, CheckoutParts { frame, basket, said: String::new() }.render()?))
+    Ok((rev, CheckoutNews { frame, basket }.render()?))
 }

@@ -49,6 +49,7 @@ struct Paying {
 struct PayView {
     due: String,
     total: String,
+    total_minor: i64,
     words: String,
     paid_up: bool,
     tenders: Vec<TenderView>,
@@ -155,7 +156,8 @@ fn paid(
     let ringing =
         Ringing { catalogue: db, store: shared.store(), at: shared.now(), cashier: &cashier };
     let space_min_bytes = shared.config.space_min_bytes;
-    let payment = Payment { ringing, database: &shared.database, request, space_min_bytes };
+    let shown = field(fields, "shown").parse().ok().map(Money);
+    let payment = Payment { ringing, database: &shared.database, request, shown, space_min_bytes };
     let mut baskets = shared.baskets();
     payment::recover(&mut baskets, &shared.database, db)?;
     let done = deed(&payment, &mut baskets, fields);
@@ -223,6 +225,7 @@ fn view(shared: &Shared, db: &Reader, basket: &Basket, typed: &str) -> Result<Pa
     Ok(PayView {
         due: currency.show(left),
         total: currency.show(due.quote.total),
+        total_minor: due.quote.total.0,
         words: format!("total of {}", counted(pieces.unsigned_abs(), "piece", "pieces")),
         paid_up: due.left <= Money::ZERO,
         tenders: tenders.collect(),

@@ -345,6 +345,7 @@ fn send_again(counter: &Counter) -> Answer {
     fields.insert("request".to_owned(), "cut-off-request".to_owned());
     fields.insert("kind".to_owned(), "cash".to_owned());
     fields.insert("amount".to_owned(), "100.00".to_owned());
+    fields.insert("shown".to_owned(), "7900".to_owned());
     let fields: Vec<_> =
         fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     counter.post("/checkout/pay/tender", &fields)

@@ -6,6 +6,7 @@ use selvedge_domain::basket::{self, BasketLine, Discount, Quote, RungUp};
 use selvedge_domain::catalogue;
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
+use selvedge_domain::store_discounts;
 
 // Proves TS-23.
 #[test]
@@ -144,6 +145,8 @@ fn a_tag_says_what_one_costs_now() {
     a_store_discount(&db, 1, 2, 2_000, (100, 200));
     let price = |store, at| {
         let tag = catalogue::by_sku(&db, store, 2, Moment(at)).unwrap().unwrap();
+        let points = store_discounts::points_at(&db, store, 2, Moment(at)).unwrap();
+        assert_eq!(tag.store_points, points, "tag, quote and question read the same rows");
         (tag.price_now(), tag.store_points)
     };
     assert_eq!(price(1, 99), (Some(Money(3_990)), 0));
