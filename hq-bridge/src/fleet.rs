@@ -1,4 +1,4 @@
-//! Stores and their devices, with what HQ knows of each and how fresh that is
+//! Stores and devices, and what HQ knows of each
 
 use std::collections::HashMap;
 

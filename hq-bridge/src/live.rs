@@ -1,4 +1,4 @@
-//! The event stream of a page: what has changed since it was drawn
+//! The event stream of a page: what has changed meanwhile
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -151,7 +151,7 @@ fn device(view: &DeviceView, currency: Currency, now: Moment) -> DeviceTexts {
         Some(None) => "not since the start".to_string(),
     };
     let newest = view.newest.as_ref().map(|newest| {
-        format!("{} {}, {}", newest.number, currency.show(newest.total), clock(newest.at, now))
+        format!("{}, {}, {}", newest.number, currency.show(newest.total), clock(newest.at, now))
     });
     let (signed, verdict) = control_total(view, currency, now);
     DeviceTexts {
@@ -175,10 +175,10 @@ fn device(view: &DeviceView, currency: Currency, now: Moment) -> DeviceTexts {
 
 fn control_total(view: &DeviceView, currency: Currency, now: Moment) -> (String, String) {
     let Some((at, total)) = &view.checked else {
-        return ("nothing signed yet".to_string(), "waits".to_string());
+        return ("nothing yet".to_string(), "nothing signed".to_string());
     };
     let Some(signed) = total.gross_signed() else {
-        return ("nothing signed yet".to_string(), "waits".to_string());
+        return ("nothing yet".to_string(), "nothing signed".to_string());
     };
     let said = format!("{}, compared {} ago", currency.show(signed), age(now.0 - at.0));
     let verdict = match (total.differs(), total.difference()) {
@@ -215,7 +215,7 @@ fn missing(entries: u64) -> String {
 }
 
 fn complete(at: Option<Moment>, now: Moment) -> String {
-    at.map_or("never known whole".to_string(), |at| format!("known whole at {}", clock(at, now)))
+    at.map_or("Never known whole.".to_string(), |at| format!("Known whole at {}.", clock(at, now)))
 }
 
 fn sums(receipts: i64, gross: Money, currency: Currency) -> String {

@@ -1,4 +1,4 @@
-//! What the receipts of each device come to, kept as they come in
+//! What each device sold, kept as its receipts come in
 
 use std::collections::HashMap;
 

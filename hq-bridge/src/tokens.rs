@@ -1,4 +1,4 @@
-//! Who may ask the reporting interface: tokens, of which only hashes are kept
+//! Who may ask the reporting interface, known by a hash
 //!
 //! A token is 256 drawn bits, so one fast hash is enough to keep it: there is nothing to guess. It is shown once, when it
 //! is made. Who copies the database cannot ask with it.

@@ -1,4 +1,4 @@
-//! Devices, and what head office holds of each against what it signed
+//! Devices, and what HQ holds of each against what it signed
 
 use axum::Router;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! What a person should look at, in the order in which head office heard of it
+//! What a person should look at, as HQ heard of it
 
 use axum::Router;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! The description of the reporting interface, its page, and the health
+//! The description of the interface, its page, the health
 
 use askama::Template;
 use axum::Router;
@@ -137,6 +137,7 @@ fn path_texts(path: &str, operation: &Value) -> PathTexts {
     }
 }
 
+/// A text of the description, without the marks around names: the page has none.
 fn said(text: &Value) -> String {
-    text.as_str().unwrap_or_default().to_string()
+    text.as_str().unwrap_or_default().replace('`', "")
 }

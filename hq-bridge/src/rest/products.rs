@@ -1,4 +1,4 @@
-//! Products with their SKUs, in the order in which they changed last
+//! Products with their SKUs, in the order of their change
 
 use axum::Router;
 use axum::extract::State;

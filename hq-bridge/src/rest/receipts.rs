@@ -1,4 +1,4 @@
-//! Receipts in the order in which they came to head office
+//! Receipts in the order in which they came to HQ
 
 use axum::Router;
 use axum::extract::{Path, State};

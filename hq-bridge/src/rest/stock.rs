@@ -1,4 +1,4 @@
-//! What each store has of each SKU, and how far that can be believed
+//! What each store has of each SKU, and how sure that is
 
 use axum::Router;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! Stores, and how fresh head office's knowledge of each is
+//! Stores, and how fresh HQ is about each
 
 use axum::Router;
 use axum::extract::State;

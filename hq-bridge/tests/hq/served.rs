@@ -1,4 +1,4 @@
-//! HQ's pages and its reporting interface, served over one desk
+//! HQ's pages and reporting interface, served over a desk
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
