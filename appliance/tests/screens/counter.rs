@@ -19,7 +19,7 @@ use selvedge_transport::address::BrokerAddress;
 use tokio::runtime::Runtime;
 use ureq::Agent;
 
-use crate::headquarters;
+use crate::headquarters::{self, Offer};
 
 /// What can be changed about a checkout before it starts.
 pub struct Wishes {
@@ -57,6 +57,11 @@ impl Store {
 
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// The back office gives these discounts; before the pos starts.
+    pub fn offer(&self, offers: &[Offer]) {
+        headquarters::offer(self.folder.path(), &self.admission, offers);
     }
 
     pub fn start(&self) -> Counter {

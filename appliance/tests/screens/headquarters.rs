@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use appliance::database;
 use selvedge_domain::catalogue::ShelfPrices;
+use selvedge_domain::customers::{self, NewCustomer};
 use selvedge_domain::gtin::Gtin;
 use selvedge_domain::master_data::{
     NewPrice, NewProduct, NewStore, NewTaxRate, NewVariant, upsert_gtin, upsert_price,
@@ -38,6 +39,9 @@ pub const GOODS: [(i64, &str, &str, i64, u64); 5] = [
 
 /// A SKU that nobody has given a price.
 pub const UNPRICED: i64 = 1099;
+
+/// Number, card and discount of the customers.
+pub const CUSTOMERS: [(i64, &str, i64); 2] = [(12, "C-2000 17", 500), (13, "2999000000137", 0)];
 
 /// The printed number of a SKU above.
 pub fn gtin(sku: i64) -> String {
@@ -75,14 +79,60 @@ pub fn admit_and_fill(folder: &Path, device: &str, role: Role, label: &str) -> A
     let mut hq = open_hq(folder, &admission(&hq_row, &own), hq_keys);
     fill(&mut hq);
     let mut pos = database::open(&folder.join("data"), &own_admission, Arc::new(pos_keys)).unwrap();
-    exchange(&mut hq, &mut pos, &own.device);
+    exchange(&mut hq, &mut pos, &own.device, |pos| {
+        [1, 3].iter().all(|id| staff::employee(pos.db(), 1, *id).unwrap().is_some())
+    });
     own_admission
 }
 
+/// A discount that the store's back office gives on a product, in hundredths of a percent,
+/// from one moment to before another.
+pub struct Offer {
+    pub product: i64,
+    pub points: i64,
+    pub window: (i64, i64),
+}
+
+/// The back office of the store enters its discounts, and a pos hears them.
+pub fn offer(folder: &Path, own: &Admission, offers: &[Offer]) {
+    let keys = SoftwareKeys::from_seed([8; 32]);
+    let device = DeviceId::new("s0001-b02").unwrap();
+    let (role, key) = (Role::BackOffice, keys.public());
+    let authority = SoftwareKeys::from_seed([1; 32]);
+    let row = Row::sign(Origin::new(3).unwrap(), &device, 1, role, "B2", key, &authority);
+    let rows = vec![row.clone(), own.own().clone()];
+    let admission = Admission { authority: authority.public(), rows };
+    let mut office = open_at(&folder.join("office.sqlite"), &admission, keys);
+    let entered = office.write(Millis(1), |tx| -> rusqlite::Result<()> {
+        for offer in offers {
+            tx.execute(
+                "INSERT INTO store_discount
+                     (id, store, product, discount_points, valid_from, valid_to, employee)
+                 VALUES (row_id(), 1, ?1, ?2, ?3, ?4, 2)",
+                (offer.product, offer.points, offer.window.0, offer.window.1),
+            )?;
+        }
+        Ok(())
+    });
+    entered.unwrap();
+    let keys = Arc::new(SoftwareKeys::from_seed(POS_SEED));
+    let mut pos = database::open(&folder.join("data"), own, keys).unwrap();
+    pos.admit(&[row]).unwrap();
+    exchange(&mut office, &mut pos, &own.own().device, |pos| {
+        let heard = "SELECT count(*) FROM store_discount";
+        let heard: i64 = pos.db().query_row(heard, [], |row| row.get(0)).unwrap();
+        heard == offers.len() as i64
+    });
+}
+
 fn open_hq(folder: &Path, admission: &Admission, keys: SoftwareKeys) -> Replica {
+    open_at(&folder.join("hq.sqlite"), admission, keys)
+}
+
+fn open_at(path: &Path, admission: &Admission, keys: SoftwareKeys) -> Replica {
     let step = |(name, sql): &(&'static str, &'static str)| Migration { name, sql };
     let mut hq = Replica::open(Settings {
-        path: folder.join("hq.sqlite"),
+        path: path.to_owned(),
         vfs: None,
         identity: Identity::admitted(admission),
         keys: Arc::new(keys),
@@ -122,6 +172,10 @@ fn fill(hq: &mut Replica) {
         }
         upsert_product(tx, &NewProduct { id: UNPRICED, name: "Sample", department: None })
             .map_err(said)?;
+        for (id, card, discount_points) in CUSTOMERS {
+            let new = NewCustomer { id, card, discount_points };
+            customers::upsert(tx, &new).map_err(|error| error.to_string())?;
+        }
         let (size, colour, favourite) = (None, None, None);
         let variant =
             NewVariant { sku: UNPRICED, product: UNPRICED, size, colour, tax_class: 1, favourite };
@@ -140,8 +194,13 @@ fn fill(hq: &mut Replica) {
     staff.unwrap();
 }
 
-/// Lets both talk until the pos holds what HQ holds.
-fn exchange(hq: &mut Replica, pos: &mut Replica, device: &DeviceId) {
+/// Lets both talk until the pos has heard what it must.
+fn exchange(
+    hq: &mut Replica,
+    pos: &mut Replica,
+    device: &DeviceId,
+    heard_all: impl Fn(&Replica) -> bool,
+) {
     let settings = |has_parent| HubSettings { has_parent, ..HubSettings::default() };
     let mut hq_hub = Hub::new(hq, settings(false), 1).unwrap();
     let mut pos_hub = Hub::new(pos, settings(true), 2).unwrap();
@@ -153,12 +212,11 @@ fn exchange(hq: &mut Replica, pos: &mut Replica, device: &DeviceId) {
         to_hq.extend(heard(said, &child));
         let said = turn(&mut hq_hub, hq, now, std::mem::take(&mut to_hq));
         to_pos.extend(heard(said, &PeerId::Parent));
-        let people = staff::employee(pos.db(), 1, 3).unwrap();
-        if people.is_some() && staff::employee(pos.db(), 1, 1).unwrap().is_some() {
+        if heard_all(pos) {
             return;
         }
     }
-    panic!("the master data did not arrive");
+    panic!("what was said did not arrive");
 }
 
 fn turn(hub: &mut Hub, replica: &mut Replica, now: Now, inputs: Vec<Input>) -> Vec<Output> {

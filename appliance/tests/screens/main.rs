@@ -2,6 +2,7 @@
 
 mod browser;
 mod counter;
+mod discounts;
 mod device;
 mod full_disk;
 mod headquarters;
