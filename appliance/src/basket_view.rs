@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use selvedge_domain::basket::{self, Discount, Quote, QuotedLine, RungUp};
 use selvedge_domain::catalogue::{self, ShelfPrices, Store, Tag};
+use selvedge_domain::customers;
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
 use selvedge_domain::staff::{Employee, Rights};
@@ -171,6 +172,8 @@ pub struct LineSheet {
     pub may_open_price: bool,
     /// Percentages with a key.
     pub percents: &'static [u32],
+    /// The store takes something off it, but not off a price that is set by hand.
+    pub store_discount: bool,
     /// What the catalogue asks for one.
     pub catalogue_price: String,
     /// The price that was set, as it is typed.
@@ -229,7 +232,7 @@ pub fn draw(scene: &Scene, basket: Option<&Basket>) -> rusqlite::Result<BasketVi
         .collect();
     lines.reverse();
     let rest = if lines.is_empty() { Vec::new() } else { lines.split_off(1) };
-    let sheet = sheet(scene, basket, &tags, priced.as_ref().ok());
+    let sheet = sheet(scene, basket, &tags);
     let (id, revision) = basket.map_or((0, 0), |basket| (basket.id, basket.revision));
     let show = |money: Money| scene.store.currency.show(money);
     let total = priced.as_ref().map_or_else(|_| "–".to_owned(), |quote| show(quote.total));
@@ -269,30 +272,34 @@ fn price_alone(scene: &Scene, line: &Line) -> Option<QuotedLine> {
     basket::quote(scene.db, scene.store.id, rung_up, scene.at).ok()?.lines.pop()
 }
 
-/// Subtotal, customer and basket discount, when there is one of the two.
+/// Subtotal, customer and basket discount, when there is one of the two. Without
+/// a total there are no amounts, but it still says whose basket it is.
 fn sums(scene: &Scene, basket: Option<&Basket>, quote: Option<&Quote>) -> Vec<SumView> {
-    let (Some(basket), Some(quote)) = (basket, quote) else { return Vec::new() };
+    let Some(basket) = basket else { return Vec::new() };
     let show = |money: Money| scene.store.currency.show(money);
-    let less = |money: Money| show(Money(-money.0));
+    let quote = quote.filter(|_| !basket.lines.is_empty());
+    let less = |off: fn(&Quote) -> Money| {
+        quote.map_or_else(String::new, |quote| show(Money(-off(quote).0)))
+    };
     let mut sums = Vec::new();
     if let Some(id) = basket.customer {
-        let words = customer_words(id, quote.customer_points);
-        let amount = if basket.lines.is_empty() { String::new() } else { less(quote.customer_off) };
-        sums.push(SumView { words, amount });
+        let words = customer_words(scene, id);
+        sums.push(SumView { words, amount: less(|quote| quote.customer_off) });
     }
     if off(basket) != Discount::None {
-        let amount = less(quote.basket_off);
-        sums.push(SumView { words: discount_words(scene, basket), amount });
+        let words = discount_words(scene, basket);
+        sums.push(SumView { words, amount: less(|quote| quote.basket_off) });
     }
-    if !sums.is_empty() && !basket.lines.is_empty() {
+    if let Some(quote) = quote.filter(|_| !sums.is_empty()) {
         let lines: i64 = quote.lines.iter().map(|line| rung(line).0).sum();
         sums.insert(0, SumView { words: "subtotal".to_owned(), amount: show(Money(lines)) });
     }
     sums
 }
 
-fn customer_words(id: i64, points: i64) -> String {
-    match points {
+fn customer_words(scene: &Scene, id: i64) -> String {
+    let known = customers::by_id(scene.db, id).ok().flatten();
+    match known.map_or(0, |customer| customer.discount_points) {
         0 => format!("customer, number {id}"),
         points => format!("customer, number {id}, {} %", percent(points)),
     }
@@ -374,12 +381,7 @@ fn line_view(
     }
 }
 
-fn sheet(
-    scene: &Scene,
-    basket: Option<&Basket>,
-    tags: &[Option<Tag>],
-    quote: Option<&Quote>,
-) -> Option<Sheet> {
+fn sheet(scene: &Scene, basket: Option<&Basket>, tags: &[Option<Tag>]) -> Option<Sheet> {
     match scene.chosen {
         Chosen::Nothing => None,
         Chosen::Line(no) => {
@@ -399,10 +401,10 @@ fn sheet(
             Some(Sheet::Discount(DiscountSheet { now, percents: &PERCENT_KEYS, amount }))
         }
         Chosen::Customer => {
-            let points = quote.map_or(0, |quote| quote.customer_points);
             let name = basket
                 .and_then(|basket| basket.customer)
-                .map_or_else(String::new, |id| sentence(&customer_words(id, points)));
+                .map_or_else(String::new, |id| sentence(&customer_words(scene, id)));
+            let name = name.trim_end_matches('.').to_owned();
             Some(Sheet::Customer(CustomerSheet { name, receipts: scene.past.clone() }))
         }
     }
@@ -418,6 +420,7 @@ fn line_sheet(scene: &Scene, line: &Line, tag: Option<&Tag>) -> LineSheet {
         may_open_price: scene.cashier.rights.has(Rights::OPEN_PRICE),
         percents: &PERCENT_KEYS,
         catalogue_price: asked.map_or_else(|| "none".to_owned(), |price| currency.show(price)),
+        store_discount: tag.map_or(0, |tag| tag.store_points) > 0,
         open_price: line
             .open_price_minor
             .map_or_else(String::new, |price| currency.plain(Money(price))),

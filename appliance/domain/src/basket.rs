@@ -179,8 +179,6 @@ pub struct Quote {
     pub customer_off: Money,
     /// Of these, what the cashier took off all lines.
     pub basket_off: Money,
-    /// Hundredths of a percent that the customer has.
-    pub customer_points: i64,
     /// The taxes by class.
     pub tax_by_class: Vec<ClassTax>,
     /// The sum of the taxes.
@@ -340,7 +338,6 @@ fn wish(discount: Discount, whole: Money) -> Result<Option<Money>, MoneyError> {
 
 /// What was taken off all lines.
 struct Reduced {
-    customer_points: i64,
     customer_off: Money,
     basket_off: Money,
 }
@@ -367,7 +364,7 @@ fn reduce(
         return Err(BasketError::BasketDiscount { discount, sum });
     }
     take_off_all(lines, wished, |off| &mut off.basket)?;
-    Ok(Reduced { customer_points, customer_off, basket_off: wished })
+    Ok(Reduced { customer_off, basket_off: wished })
 }
 
 fn take_off_all(
@@ -426,7 +423,7 @@ fn add_up(
     let subtotal = amount.plus(discount)?;
     assert!(tax >= Money::ZERO, "what is sold is taxed, not subsidised");
     assert_eq!(subtotal.minus(discount)?, amount, "discounts are taken off once");
-    let Reduced { customer_points, customer_off, basket_off } = reduced;
+    let Reduced { customer_off, basket_off } = reduced;
     Ok(Quote {
         currency,
         shelf_prices,
@@ -435,7 +432,6 @@ fn add_up(
         discount,
         customer_off,
         basket_off,
-        customer_points,
         tax_by_class,
         tax,
         total,

@@ -323,7 +323,6 @@ fn add_up(
         discount,
         customer_off: Money::ZERO,
         basket_off: Money::ZERO,
-        customer_points: 0,
         tax_by_class,
         tax,
         total,

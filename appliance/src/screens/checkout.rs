@@ -40,8 +40,8 @@ pub fn routes() -> Router<Page> {
         .route("/checkout/basket-discount", post(basket_discount))
 }
 
-/// How many receipts of a customer are shown.
-const RECEIPTS_SHOWN: u32 = 6;
+/// How many receipts of a customer are shown: as many as fit without scrolling.
+const RECEIPTS_SHOWN: u32 = 4;
 
 #[derive(Template)]
 #[template(path = "checkout.html")]

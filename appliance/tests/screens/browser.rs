@@ -1,7 +1,7 @@
 //! The pages in a real browser, with their script
 
 use crate::counter::Store;
-use crate::headquarters::{GOODS, gtin};
+use crate::headquarters::{GOODS, Offer, gtin};
 use crate::window::Window;
 
 fn nothing_is_wrong(window: &Window, screen: &str) {
@@ -77,4 +77,35 @@ fn the_back_office_page_holds_its_sizes() {
     window.load(&counter.address);
     window.wait("document.getElementById('devices')");
     nothing_is_wrong(&window, "back office");
+}
+
+// Proves TS-15, TS-23.
+#[test]
+fn customer_and_discount_sheets_hold_their_sizes_and_stay_open() {
+    let store = Store::new();
+    let window_ms = (0, i64::MAX >> 12);
+    store.offer(&[Offer { product: 1004, points: 2_000, window: window_ms }]);
+    let counter = store.start();
+    let Some(window) = Window::open() else { return };
+    sign_on(&window, &counter.address);
+    for sku in [1001, 1002, 1004, 1003] {
+        window.scan(&gtin(sku));
+    }
+    window.wait("document.querySelectorAll('#roll .line').length === 3");
+    window.scan("C200017");
+    window
+        .wait("document.querySelector('.sums dt:nth-of-type(2)').innerText.includes('number 12')");
+    nothing_is_wrong(&window, "checkout with a customer");
+    window.run("document.querySelector('#keys a').click()");
+    window.wait("document.querySelector('#side.sheet .past')");
+    nothing_is_wrong(&window, "customer");
+    window.run("document.querySelector('#side a').click()");
+    window.wait("document.querySelectorAll('#keys a').length === 2");
+    window.run("document.querySelectorAll('#keys a')[1].click()");
+    window.wait("document.querySelector('#side.sheet h2').innerText.startsWith('Discount')");
+    nothing_is_wrong(&window, "discount");
+    window.run("document.querySelectorAll('#side .chips button')[2].click()");
+    window.wait("document.querySelector('.total strong').innerText === '€157.02'");
+    window.wait("document.querySelector('#side.tags')");
+    nothing_is_wrong(&window, "checkout with all discounts");
 }

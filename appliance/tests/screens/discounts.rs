@@ -83,9 +83,9 @@ fn a_card_is_typed_replaced_and_taken_off_in_its_sheet() {
     refused(&typed("C-9"), "Card &#34;C-9&#34; is not known here");
     refused(&typed("<b>"), "&#60;b&#62;");
     assert_eq!(typed(CUSTOMERS[1].1).place, sheet);
-    shows(&counter, sheet, &["Customer, number 13.", "€79.00"]);
+    shows(&counter, sheet, &["Customer, number 13</h2>", "€79.00"]);
     typed(CUSTOMERS[0].1);
-    shows(&counter, sheet, &["Customer, number 12, 5 %.", "€75.05"]);
+    shows(&counter, sheet, &["Customer, number 12, 5 %</h2>", "€75.05"]);
     let off = counter.fill(sheet, "/checkout/customer/take-off", &[]);
     assert_eq!((off.status, off.place.as_str()), (303, "/checkout"));
     lacks(&counter, "/checkout", &["customer, number", "€75.05"]);

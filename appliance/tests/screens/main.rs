@@ -1,5 +1,6 @@
 //! The screens of a pos, without scripts and in a browser
 
+mod badge;
 mod browser;
 mod counter;
 mod discounts;

@@ -276,6 +276,7 @@ fn a_clock_that_is_years_off_stops_neither_sign_on_nor_numbers() {
     }
 }
 
+// Proves TS-10.
 #[test]
 fn a_wrong_pin_a_forged_form_and_a_foreign_site_change_nothing() {
     let store = Store::new();

@@ -14,6 +14,7 @@ fn check(store: i64, badge: &str, pin: &str, expected: Expect) {
     expected.assert_eq(&said);
 }
 
+// Proves TS-10.
 #[test]
 fn badge_and_pin_open_the_screen() {
     check(
@@ -25,6 +26,7 @@ fn badge_and_pin_open_the_screen() {
     check(1, " badge-ben ", "4711", expect!["2 ben: sell"]);
 }
 
+// Proves TS-10.
 #[test]
 fn whatever_is_wrong_the_same_is_said() {
     check(
