@@ -120,8 +120,9 @@ impl Chain {
         Ok(Chain { wanted, programs, seated, lines, preload: None })
     }
 
-    /// Makes HQ, starts it, imports the files and admits every device. A desk that was made before is only started.
-    pub fn make(&mut self, files: &[ImportFile], tell: &dyn Fn(&str)) -> Result<(), ChainError> {
+    /// Makes HQ, starts it, imports the files and admits every device. A desk that was made before is only started, and
+    /// then the answer is false.
+    pub fn make(&mut self, files: &[ImportFile], tell: &dyn Fn(&str)) -> Result<bool, ChainError> {
         let held = std::fs::read_to_string(self.wanted.desk.join(MADE)).ok();
         let size =
             format!("{} stores with {} points of sale each", self.wanted.stores, self.wanted.pos);
@@ -135,7 +136,7 @@ impl Chain {
             }
             Some(_) => {
                 tell("this desk was made before: its data is used");
-                return self.start(Seat::Hq);
+                return self.start(Seat::Hq).map(|()| false);
             }
             None => {}
         }
@@ -155,7 +156,8 @@ impl Chain {
             tell(&format!("{}: admitted as {}", seat.title(), seat.device()));
         }
         let made = self.wanted.desk.join(MADE);
-        std::fs::write(&made, size).map_err(|error| ChainError::File(made, error))
+        std::fs::write(&made, size).map_err(|error| ChainError::File(made, error))?;
+        Ok(true)
     }
 
     /// Starts everybody who does not run yet.

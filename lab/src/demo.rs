@@ -2,6 +2,7 @@
 
 use crate::chain::{Chain, ChainError, Wanted};
 use crate::desk_page::{self, DeskPage, LineView, Live, SeatView};
+use crate::history::{self, PastSale};
 use crate::import_files;
 use crate::layout::Seat;
 use crate::process::{ProcessError, Programs};
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 /// How often the devices are asked how they are.
 const ASK_MS: u64 = 1_000;
@@ -39,6 +40,8 @@ pub struct Tour {
     pub dir: Option<PathBuf>,
     /// The port of the index page.
     pub port: u16,
+    /// How many days of trade lie behind the stores.
+    pub days: u32,
 }
 
 /// Why the tour does not begin or go on.
@@ -56,6 +59,9 @@ pub enum TourError {
     /// The port of the index page.
     #[error("the index page cannot be shown on port {0}: {1}. Choose another with --port")]
     Port(u16, io::Error),
+    /// The stores have no past.
+    #[error("the past trade could not be rung up: {0}")]
+    Past(history::Fault),
     /// Anything of the system.
     #[error("the desk cannot be made: {0}")]
     System(#[from] io::Error),
@@ -98,7 +104,8 @@ pub fn lay_out(
 pub fn show(tour: &Tour) -> Result<(), TourError> {
     let runtime = Runtime::new()?;
     let desk = Desk::at(tour.dir.clone())?;
-    let world = World::from_seed(tour.seed, tour.stores);
+    let mut world = World::from_seed(tour.seed, tour.stores);
+    let past = history::plan(&mut world, tour.pos, tour.days, now_ms());
     let wanted =
         Wanted { desk: desk.path.clone(), stores: tour.stores, pos: tour.pos, beat_s: BEAT_S };
     let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", tour.port)));
@@ -115,13 +122,19 @@ pub fn show(tour: &Tour) -> Result<(), TourError> {
     runtime.spawn(serve(listener, shown.clone()));
     println!("The desk is at http://{index} (files in {})", desk.path.display());
     let made = shown.clone();
-    let start = std::thread::spawn(move || make(&made, &files));
+    let handle = runtime.handle().clone();
+    let start = std::thread::spawn(move || make(&made, &files, &past, &handle));
     let asked = shown.clone();
     std::thread::spawn(move || keep_asking(&asked));
     runtime.block_on(until_asked_to_end(start))?;
     println!("Ending all processes.");
     locked(&shown.chain).stop_all();
     Ok(())
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
 }
 
 /// What the pages and the threads behind them share.
@@ -132,13 +145,24 @@ struct Shown {
     live: Mutex<Live>,
 }
 
-fn make(shown: &Shown, files: &[import_files::ImportFile]) -> Result<(), ChainError> {
+fn make(
+    shown: &Shown,
+    files: &[import_files::ImportFile],
+    past: &[PastSale],
+    runtime: &Handle,
+) -> Result<(), TourError> {
     let tell = |step: &str| {
         println!("  {step}");
         locked(&shown.live).starting = Some(step.to_owned());
     };
     let mut chain = locked(&shown.chain);
-    chain.make(files, &tell)?;
+    let is_new = chain.make(files, &tell)?;
+    if is_new {
+        for store in 1..=chain.wanted.stores {
+            chain.start(Seat::BackOffice { store })?;
+        }
+        history::ring(&chain, &shown.world, past, runtime, &tell).map_err(TourError::Past)?;
+    }
     chain.start_all(&tell)?;
     drop(chain);
     locked(&shown.live).starting = None;
@@ -148,7 +172,7 @@ fn make(shown: &Shown, files: &[import_files::ImportFile]) -> Result<(), ChainEr
 
 /// Ends with Ctrl-C, with a request of the system, or with a start that failed.
 async fn until_asked_to_end(
-    start: std::thread::JoinHandle<Result<(), ChainError>>,
+    start: std::thread::JoinHandle<Result<(), TourError>>,
 ) -> Result<(), TourError> {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let failed = tokio::task::spawn_blocking(move || match start.join() {
@@ -164,7 +188,7 @@ async fn until_asked_to_end(
     tokio::select! {
         asked = tokio::signal::ctrl_c() => Ok(asked?),
         _ = terminated.recv() => Ok(()),
-        error = failed => Err(error.into()),
+        error = failed => Err(error),
     }
 }
 

@@ -7,8 +7,16 @@ use crate::world::{Rank, TAXED, UNTAXED, World};
 use std::path::{Path, PathBuf};
 
 /// What the files hold, in the order in which they are imported.
-pub const KINDS: [&str; 6] =
-    ["stores", "taxes", "catalogue", "prices", "employees", "opening-stock"];
+pub const KINDS: [&str; 8] = [
+    "stores",
+    "taxes",
+    "catalogue",
+    "prices",
+    "employees",
+    "opening-stock",
+    "nutrition",
+    "customers",
+];
 /// What taxed goods bear, in per cent.
 const TAX_PERCENT: &str = "20";
 /// The currency of every store of the lab.
@@ -42,6 +50,8 @@ pub fn write_world(world: &World, folder: &Path) -> Result<Vec<ImportFile>, csv:
         prices(world),
         employees(world),
         opening_stock(world),
+        nutrition(world),
+        customers(world),
     ];
     KINDS.into_iter().zip(rows).map(|(kind, rows)| write(kind, rows, folder)).collect()
 }
@@ -108,6 +118,11 @@ fn shelves(file: &TradeFile, stores: u32) -> Vec<Vec<String>> {
 }
 
 const CATALOGUE: &str = "sku,product,name,department,size,colour,tax_class,favourite,gtin";
+const CATALOGUE_WITH_NOTE: &str =
+    "sku,product,name,department,size,colour,tax_class,favourite,gtin,note";
+const NUTRITION: &str = "product,is_drink,nutri_score,nova_group,energy_kj,fat_g,saturates_g,sugars_g,salt_g,allergens,source";
+/// Who says what is in the demo's foods.
+const FACTS_SOURCE: &str = "Invented for this demo";
 
 fn row(fields: &[&dyn std::fmt::Display]) -> Vec<String> {
     fields.iter().map(|field| field.to_string()).collect()
@@ -152,9 +167,10 @@ fn catalogue(world: &World) -> Vec<Vec<String>> {
             &variant.tax_class,
             &favourite,
             &variant.gtin,
+            &variant.note,
         ])
     });
-    headed(CATALOGUE, rows)
+    headed(CATALOGUE_WITH_NOTE, rows)
 }
 
 fn prices(world: &World) -> Vec<Vec<String>> {
@@ -171,6 +187,40 @@ fn employees(world: &World) -> Vec<Vec<String>> {
         row(&[&person.store, &person.number, &person.name, &person.badge, &person.pin, &rights])
     });
     headed("store,employee,name,badge,pin,rights", rows)
+}
+
+fn nutrition(world: &World) -> Vec<Vec<String>> {
+    let rows = world.variants.iter().filter_map(|variant| {
+        let facts = variant.facts?;
+        let is_drink = if facts.is_drink { "yes" } else { "no" };
+        let [fat, saturates, sugars, salt] = facts.nutrients_mg.map(grams);
+        Some(row(&[
+            &variant.product,
+            &is_drink,
+            &facts.nutri_score,
+            &facts.nova_group,
+            &facts.energy_kj,
+            &fat,
+            &saturates,
+            &sugars,
+            &salt,
+            &facts.allergens,
+            &FACTS_SOURCE,
+        ]))
+    });
+    headed(NUTRITION, rows)
+}
+
+fn grams(mg: i64) -> String {
+    format!("{}.{:03}", mg / 1_000, mg % 1_000)
+}
+
+fn customers(world: &World) -> Vec<Vec<String>> {
+    let rows = world
+        .customers
+        .iter()
+        .map(|customer| row(&[&customer.number, &customer.card, &customer.discount_percent]));
+    headed("customer,card,discount", rows)
 }
 
 fn opening_stock(world: &World) -> Vec<Vec<String>> {
@@ -193,7 +243,7 @@ mod tests {
             assert!(reader.records().all(|record| record.is_ok()), "{}", file.kind);
         }
         let catalogue = std::fs::read_to_string(folder.path().join("catalogue.csv")).unwrap();
-        assert_eq!(catalogue.lines().next(), Some(CATALOGUE));
+        assert_eq!(catalogue.lines().next(), Some(CATALOGUE_WITH_NOTE));
         assert_eq!(catalogue.lines().count(), world.variants.len() + 1);
     }
 }

@@ -5,7 +5,6 @@
 
 use crate::layout::Place;
 use crate::replicas;
-use crate::ring;
 use appliance::keys;
 use selvedge_domain::grand_totals;
 use selvedge_domain::migrations;
@@ -28,14 +27,15 @@ const BEAT_MS: i64 = 1_000;
 /// Rows of others that are applied between two sales.
 const SLICE_ROWS: usize = 2_000;
 
-/// Opens the replica of an admitted pos and connects it to its parent.
+/// Opens the replica of an admitted pos and connects it to its parent. A migration of the lab's own makes the file
+/// unfit for the product.
 pub fn start(
     place: &Place,
     parent: SocketAddr,
+    own_migration: Option<&'static (&'static str, &'static str)>,
     runtime: &Handle,
 ) -> Result<Engine, Box<dyn Error + Send + Sync>> {
     let admission = Admission::parse(&std::fs::read_to_string(place.admission())?)?;
-    let rung_up = std::iter::once(&ring::MIGRATION);
     let mut replica = Replica::open(Settings {
         path: replicas::database(place),
         vfs: None,
@@ -43,7 +43,7 @@ pub fn start(
         keys: Arc::new(keys::load_or_make(&place.data())?),
         migrations: migrations::ALL
             .iter()
-            .chain(rung_up)
+            .chain(own_migration)
             .map(|(name, sql)| Migration { name, sql })
             .collect(),
         cache_kib: CACHE_KIB,

@@ -19,7 +19,7 @@ enum Command {
     /// Starts HQ, stores and checkouts on this desk, with an index page. Ctrl-C ends them
     Demo {
         /// How many stores
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=50))]
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=50))]
         stores: u32,
         /// How many points of sale in each store
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
@@ -33,6 +33,9 @@ enum Command {
         /// The port of the index page
         #[arg(long, default_value_t = 7000)]
         port: u16,
+        /// How many days of trade lie behind the stores
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=400))]
+        days: u32,
         /// Tells a story of trouble without a person, and says whether all holds
         #[arg(long)]
         check: bool,
@@ -91,8 +94,8 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + 
             let all_hold = check::run(&check::Check { stores, pos, seed, dir })?;
             Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Demo { stores, pos, seed, dir, port, check: false } => {
-            demo::show(&demo::Tour { stores, pos, seed, dir, port })?;
+        Command::Demo { stores, pos, seed, dir, port, days, check: false } => {
+            demo::show(&demo::Tour { stores, pos, seed, dir, port, days })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Replay { file, stores, pos, dir } => {

@@ -124,7 +124,15 @@ fn connect(chain: &Chain, runtime: &Runtime) -> Result<Vec<Pos>, Fault> {
     seats
         .map(|seat| {
             let near = chain.line(seat).ok_or("every pos has a line")?.near;
-            Ok(Pos { seat, engine: lab_pos::start(chain.place(seat), near, runtime.handle())? })
+            Ok(Pos {
+                seat,
+                engine: lab_pos::start(
+                    chain.place(seat),
+                    near,
+                    Some(&ring::MIGRATION),
+                    runtime.handle(),
+                )?,
+            })
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 //! The same seed gives the same chain on every machine. Trade numbers lie on the demo prefix 952, so that no label
 //! of the real world is ever rung up by mistake.
 
-use crate::goods::{COLOURS, FAMILY_NAMES, FOODS, GARMENTS, GIVEN_NAMES, TOWNS};
+use crate::goods::{self, COLOURS, FAMILY_NAMES, FOODS, Facts, GARMENTS, GIVEN_NAMES, TOWNS};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,6 +14,8 @@ const DEMO_PREFIX: u64 = 952;
 const COLOURS_PER_STYLE: usize = 3;
 /// Cashiers of each store, beside its manager.
 const CASHIERS_PER_STORE: u32 = 3;
+/// People with a card of the chain.
+const CUSTOMERS: i64 = 40;
 /// Tax class of goods with the full rate.
 pub const TAXED: i64 = 1;
 /// Tax class of goods without tax.
@@ -49,6 +51,21 @@ pub struct Variant {
     pub tax_class: i64,
     /// What it is filed under.
     pub department: &'static str,
+    /// Material and care of its product, empty for food.
+    pub note: &'static str,
+    /// What is in its product, for what is eaten or drunk.
+    pub facts: Option<Facts>,
+}
+
+/// Somebody with a card of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// Number of the customer.
+    pub number: i64,
+    /// What stands on the card.
+    pub card: String,
+    /// What the card takes off, in per cent.
+    pub discount_percent: i64,
 }
 
 /// What a person may do at the checkout.
@@ -101,6 +118,8 @@ pub struct World {
     pub employees: Vec<Employee>,
     /// What lies on the shelves on the first morning.
     pub stock: Vec<OpeningStock>,
+    /// Who has a card.
+    pub customers: Vec<Customer>,
 }
 
 impl World {
@@ -113,7 +132,8 @@ impl World {
         let employees = stores.iter().flat_map(|store| staff(&mut dice, store.number)).collect();
         let stock =
             stores.iter().flat_map(|store| shelves(&mut dice, store.number, &variants)).collect();
-        World { seed, stores, variants, employees, stock }
+        let customers = customers(&mut dice);
+        World { seed, stores, variants, employees, stock, customers }
     }
 
     /// The people of one store.
@@ -144,49 +164,63 @@ fn store_name(number: u32) -> String {
 }
 
 fn variants(dice: &mut ChaCha8Rng) -> Vec<Variant> {
-    let mut made = Vec::new();
+    let mut made: Vec<Variant> = Vec::new();
     for (garment, product) in GARMENTS.iter().zip(1..) {
         let price_minor = moved_price(dice, garment.price_minor);
         for colour in COLOURS.sample(dice, COLOURS_PER_STYLE) {
             for size in garment.sizes {
-                let named = (garment.name, *size, *colour);
-                made.push(variant(made.len(), product, named, price_minor, (TAXED, "Clothing")));
+                made.push(Variant {
+                    colour: (*colour).to_owned(),
+                    department: goods::department(garment.sizes),
+                    note: garment.note,
+                    ..variant(made.len(), product, (garment.name, size), price_minor)
+                });
             }
         }
     }
     for (food, product) in FOODS.iter().zip(GARMENTS.len() as i64 + 1..) {
         let price_minor = moved_price(dice, food.price_minor);
-        let class = if food.untaxed { UNTAXED } else { TAXED };
-        made.push(variant(
-            made.len(),
-            product,
-            (food.name, food.pack, ""),
-            price_minor,
-            (class, "Food"),
-        ));
+        made.push(Variant {
+            tax_class: if food.untaxed { UNTAXED } else { TAXED },
+            department: match food.facts {
+                Some(facts) if facts.is_drink => "Drinks",
+                Some(_) => "Food",
+                None => "Household",
+            },
+            facts: food.facts,
+            ..variant(made.len(), product, (food.name, food.pack), price_minor)
+        });
     }
     made
 }
 
-fn variant(
-    before: usize,
-    product: i64,
-    (name, size, colour): (&str, &str, &str),
-    price_minor: i64,
-    (tax_class, department): (i64, &'static str),
-) -> Variant {
+/// A variant of no department, with the full rate.
+fn variant(before: usize, product: i64, (name, size): (&str, &str), price_minor: i64) -> Variant {
     let sku = before as i64 + 1;
     Variant {
         sku,
         product,
         name: name.to_owned(),
         size: size.to_owned(),
-        colour: colour.to_owned(),
+        colour: String::new(),
         gtin: demo_gtin(sku),
         price_minor,
-        tax_class,
-        department,
+        tax_class: TAXED,
+        department: "",
+        note: "",
+        facts: None,
     }
+}
+
+/// Cards of the demo begin with a letter, so no card is ever taken for a trade number.
+fn customers(dice: &mut ChaCha8Rng) -> Vec<Customer> {
+    (1..=CUSTOMERS)
+        .map(|number| Customer {
+            number,
+            card: format!("C{:07}", 4_000_000 + number * 7_919),
+            discount_percent: *[0, 5, 5, 10].choose(dice).unwrap_or(&0),
+        })
+        .collect()
 }
 
 /// Up to a tenth more or less, in steps of 5 pence.
@@ -226,7 +260,7 @@ fn shelves(dice: &mut ChaCha8Rng, store: u32, variants: &[Variant]) -> Vec<Openi
 }
 
 fn opening_quantity(dice: &mut ChaCha8Rng, variant: &Variant) -> i64 {
-    if variant.department == "Food" { dice.random_range(40..200) } else { dice.random_range(2..16) }
+    if variant.note.is_empty() { dice.random_range(40..200) } else { dice.random_range(2..16) }
 }
 
 #[cfg(test)]
