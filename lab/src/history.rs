@@ -13,7 +13,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::Transaction;
-use selvedge_domain::basket::{self, BasketLine, Discount};
+use selvedge_domain::basket::{self, BasketLine, Discount, RungUp};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
 use selvedge_domain::sales::{self, Sale, SaleError};
@@ -223,13 +223,16 @@ fn record(tx: &Transaction, past: &PastSale) -> Result<(), SaleError> {
     };
     let lines: Vec<BasketLine> = past.lines.iter().map(line).collect();
     let (store, at) = (i64::from(past.seat.store()), Moment(past.at_ms));
-    let total = basket::quote(tx, store, &lines, at)?.total;
+    let discount = Discount::None;
+    let rung_up = RungUp { lines: &lines, customer: past.customer, discount };
+    let total = basket::quote(tx, store, rung_up, at)?.total;
     let tender = match past.in_cash {
         true => Tender { kind: TenderKind::Cash, given: handed_over(total) },
         false => Tender { kind: TenderKind::Card, given: total },
     };
     let (cashier, tenders, customer) = (past.cashier, vec![tender], past.customer);
-    sales::record(tx, &Sale { store, cashier, at, lines, tenders, customer })?;
+    let shown = Some(total);
+    sales::record(tx, &Sale { store, cashier, at, lines, tenders, customer, discount, shown })?;
     Ok(())
 }
 
