@@ -1,4 +1,4 @@
-//! Keeps the search current with the replica, beside everything else
+//! Keeps the search current with the replica
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

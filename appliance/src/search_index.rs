@@ -1,4 +1,4 @@
-//! The index of the catalogue, in a file that may be thrown away
+//! The catalogue's index, a file that may be thrown away
 //!
 //! It lies beside the replica and not in it: one virtual table there would end
 //! the plain way by which every write of the engine goes

@@ -1,4 +1,4 @@
-//! The index of the catalogue: what it finds, and that it stays true
+//! What the catalogue's index finds, and that it stays true
 
 use std::path::PathBuf;
 

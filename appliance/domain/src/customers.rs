@@ -1,6 +1,6 @@
 //! Customers as a store may know them: number, card, discount
 //!
-//! A card is kept as a hash, so that a replica is no list of cards to copy. The
+//! A card is kept as a hash, so that a store's file is no list of cards to copy. The
 //! hash names no store: a card is good in the whole chain. Card numbers are
 //! short, and who tries them all finds them; what protects a customer is that
 //! name and address never leave HQ.

@@ -1,4 +1,4 @@
-//! Nobody rings up without badge and PIN, and the receipt says who did
+//! Nobody rings up without badge and PIN
 
 use crate::counter::{Counter, Store, hidden};
 

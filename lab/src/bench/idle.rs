@@ -1,4 +1,4 @@
-//! What a device's line carries, sold or unsold, headers and all
+//! What a device's line carries, headers and all
 //!
 //! The lines are real ones on loopback, measured at the near end of the lab's wire by the kernel's own counters.
 
