@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-build setup-bench setup-check setup-test check test bench demo rows \
+.PHONY: help setup setup-build setup-bench setup-check setup-test check test bench demo rows fonts \
 	format lints pure units tests binaries release simulator whole-simulator licences replicas-agree
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -41,6 +41,9 @@ rows: ## requirement rows shown by a test that ran and passed, and those without
 	@cargo run --quiet --locked -p lab -- rows --report $(REPORT)
 
 setup: setup-test ## install what is missing, or name it in one line
+
+fonts: ## bring the screens' own face from its package; the next build carries it
+	@.ci/fonts
 
 setup-build:
 	@.ci/setup build

@@ -1,8 +1,7 @@
 //! Style sheet, script and icon, named by their hash
 //!
 //! A name with its hash may be kept by the browser for a year: other bytes
-//! have another name. Fonts are no part of the program; they are served from
-//! a folder when the settings name one.
+//! have another name.
 
 use std::sync::LazyLock;
 
@@ -54,18 +53,6 @@ pub fn fingerprint(text: &str) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
-
-/// Names of the font files that a folder may hold, and what they are for.
-pub const FONTS: [(&str, &str); 2] = [
-    (
-        "latin.woff2",
-        "U+0000-00FF, U+0131, U+0152-0153, U+02BB-02BC, U+02C6, U+02DA, U+02DC, U+2000-206F, U+20AC, U+2122, U+2190-2193, U+2212, U+2215, U+FEFF, U+FFFD",
-    ),
-    (
-        "latin-ext.woff2",
-        "U+0100-02BA, U+02BD-02C5, U+02C7-02CC, U+02CE-02D7, U+02DD-02FF, U+0304, U+0308, U+0329, U+1D00-1DBF, U+1E00-1E9F, U+1EF2-1EFF, U+2020, U+20A0-20AB, U+20AD-20C0, U+2113, U+2C60-2C7F, U+A720-A7FF",
-    ),
-];
 
 #[cfg(test)]
 mod tests {

@@ -111,7 +111,7 @@ pub const SETTINGS: &[Setting] = &[
         "fonts",
         "\"/usr/share/selvedge/fonts\"",
         "none",
-        "Folder with the two files of Atkinson Hyperlegible Next (latin.woff2, latin-ext.woff2). Without it the system's face is used.",
+        "Folder with the two files of Atkinson Hyperlegible Next (latin.woff2, latin-ext.woff2). Without it those that this build carries are used (make fonts), else the system's face.",
     ),
 ];
 

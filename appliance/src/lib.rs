@@ -4,6 +4,7 @@ pub mod amounts;
 pub mod assets;
 pub mod clock;
 pub mod config;
+pub mod fonts;
 pub mod keys;
 
 pub mod standing;

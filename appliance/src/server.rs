@@ -11,9 +11,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 
-use crate::assets::{ASSETS, FONTS};
+use crate::assets::ASSETS;
 use crate::config::DeviceRole;
 use crate::follower;
+use crate::fonts;
 use crate::live;
 use crate::page::Page;
 use crate::screens;
@@ -130,28 +131,17 @@ async fn asset(Path(name): Path<String>) -> Response {
 async fn panel(State(page): State<Page>) -> Response {
     let config = &page.0.config;
     let mut sheet = format!(":root {{ --mm: {:.4}px; }}\n", config.px_per_mm());
-    if let Some(folder) = &config.fonts {
-        for (name, range) in FONTS.iter().filter(|font| folder.join(font.0).is_file()) {
-            sheet.push_str(&format!(
-                "@font-face {{ font-family: \"Atkinson Hyperlegible Next\"; src: url(/fonts/{name}) format(\"woff2\"); font-weight: 200 800; unicode-range: {range}; }}\n"
-            ));
-        }
-    }
+    sheet.push_str(&fonts::rules(config.fonts.as_deref()));
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], sheet).into_response()
 }
 
 async fn font(State(page): State<Page>, Path(name): Path<String>) -> Response {
-    let known = FONTS.iter().find(|font| font.0 == name);
-    let (Some(folder), Some((name, _))) = (&page.0.config.fonts, known) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    match std::fs::read(folder.join(name)) {
-        Ok(bytes) => {
-            let kept =
-                [(header::CONTENT_TYPE, "font/woff2"), (header::CACHE_CONTROL, KEPT_FOR_EVER)];
-            (kept, bytes).into_response()
+    match fonts::file(page.0.config.fonts.as_deref(), &name) {
+        Some(font) => {
+            let kept = [(header::CONTENT_TYPE, font.kind), (header::CACHE_CONTROL, KEPT_FOR_EVER)];
+            (kept, font.bytes).into_response()
         }
-        Err(_) => StatusCode::NOT_FOUND.into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
