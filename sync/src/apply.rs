@@ -96,7 +96,7 @@ pub struct Scope<'a> {
     /// The declarations.
     pub tables: &'a Tables,
     /// What to leave alone.
-    pub parked: &'a ParkedKeys,
+    pub parked: &'a [&'a ParkedKeys],
 }
 
 /// Whose entry is applied, and in which stream.
@@ -291,9 +291,9 @@ fn check_row(
             return Err(park(Reason::NotAllowed, table.id, what));
         }
     }
-    if !scope.parked.is_empty() {
-        let key = key_of(table, op, values);
-        if scope.parked.contains(&(source.origin, table.id, key)) {
+    if scope.parked.iter().any(|parked| !parked.is_empty()) {
+        let key = (source.origin, table.id, key_of(table, op, values));
+        if scope.parked.iter().any(|parked| parked.contains(&key)) {
             return Err(park(
                 Reason::Behind,
                 table.id,

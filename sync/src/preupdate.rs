@@ -130,6 +130,30 @@ pub fn listen(db: &Connection, heard: impl FnMut(&Touch<'_>) + Send + 'static) -
     Hook { heard, db: handle }
 }
 
+impl Hook {
+    /// Hears nothing while the answer lives, and costs nothing then.
+    ///
+    /// SQLite looks for the hook when a row changes, not when a statement is prepared: what was
+    /// prepared before or meanwhile is heard afterwards. The exceptions are a `DELETE` without `WHERE`
+    /// and an `ANALYZE` that are prepared meanwhile; whoever calls this prepares neither.
+    pub fn deaf(&self) -> Deaf<'_> {
+        // SAFETY: the connection is open while the hook lives; no closure is freed here.
+        unsafe { ffi::sqlite3_preupdate_hook(self.db, None, std::ptr::null_mut()) };
+        Deaf(self)
+    }
+}
+
+/// While it lives, the hook hears nothing.
+pub struct Deaf<'a>(&'a Hook);
+
+impl Drop for Deaf<'_> {
+    fn drop(&mut self) {
+        let context = self.0.heard.cast::<c_void>();
+        // SAFETY: as in `listen`; `heard` is still alive, the hook is borrowed.
+        unsafe { ffi::sqlite3_preupdate_hook(self.0.db, Some(trampoline), context) };
+    }
+}
+
 impl Drop for Hook {
     fn drop(&mut self) {
         // SAFETY: the connection is still open; after this call SQLite does not use `heard` any more.

@@ -30,14 +30,12 @@ pub struct Incoming<P> {
     pub frame: Frame,
     /// Chain values after each entry, once the frame is verified.
     chains: Vec<[u8; 32]>,
-    /// Entries of it that are applied or were known before.
-    done: usize,
 }
 
 impl<P> Incoming<P> {
     /// A frame as it came in.
     pub fn new(from: P, frame: Frame) -> Incoming<P> {
-        Incoming { from, frame, chains: Vec::new(), done: 0 }
+        Incoming { from, frame, chains: Vec::new() }
     }
 }
 
@@ -95,7 +93,7 @@ pub struct Slice {
 #[derive(Default)]
 struct Draft {
     heads: BTreeMap<(Stream, Origin), LogHead>,
-    parked: Vec<apply::ParkedKey>,
+    parked: ParkedKeys,
     newest: Stamp,
     allow_changed: bool,
     rows: usize,
@@ -116,11 +114,10 @@ impl Replica {
             return Ok(Vec::new());
         }
         hold(&self.capture).enter(Mode::Engine);
-        let mut draft = Draft::default();
-        let done = self.receive_slice(now, queue, slice, &mut draft);
+        let done = self.receive_slice(now, queue, slice);
         hold(&self.capture).enter(Mode::Outside);
-        let received = match done {
-            Ok(received) => received,
+        let (received, draft) = match done {
+            Ok(done) => done,
             Err(cause) => {
                 queue.clear();
                 return Err(cause);
@@ -139,46 +136,49 @@ impl Replica {
         Ok(received)
     }
 
+    /// Hardly any slice parks an entry, so none is made ready to take one back: SQLite keeps a copy of
+    /// every page that changes after a savepoint. A slice that must park is undone and begun again,
+    /// with care from that frame on.
     fn receive_slice<P: Clone>(
         &mut self,
         now: Millis,
         queue: &mut VecDeque<Incoming<P>>,
         slice: Slice,
-        draft: &mut Draft,
-    ) -> rusqlite::Result<Vec<Received<P>>> {
-        let mut received = Vec::new();
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let inner = Inner { db: &tx, tables: &self.tables, parked: &self.parked, now };
-        while draft.rows < slice.rows
-            && let Some(incoming) = queue.front_mut()
-        {
-            let key = (incoming.frame.stream(), incoming.frame.origin());
-            let head = draft.heads.get(&key).or_else(|| self.heads.get(&key)).copied();
-            let head = head.unwrap_or_else(|| LogHead::none(key.1, key.0));
-            let believed = self.known.values().find(|_| planted::is(Fault::StrangerBelieved));
-            let outcome = match self.known.get(&key.1).or(believed) {
-                None => Outcome::UnknownOrigin,
-                Some(writer) => inner.take(incoming, writer, head, slice, draft)?,
+    ) -> rusqlite::Result<(Vec<Received<P>>, Draft)> {
+        let mut careful_from = usize::MAX;
+        let deaf = self.hook.deaf();
+        let (tx, taken) = loop {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let inner = Inner {
+                db: &tx,
+                tables: &self.tables,
+                parked: &self.parked,
+                heads: &self.heads,
+                known: &self.known,
+                now,
             };
-            let more = matches!(outcome, Outcome::Applied { .. })
-                && incoming.done < incoming.frame.count();
-            let from = incoming.from.clone();
-            received.push(Received { from, origin: key.1, stream: key.0, outcome });
-            if more {
-                break;
+            match inner.take_slice(queue, slice, careful_from)? {
+                Taken::Slice { received, frames, draft } => break (tx, (received, frames, draft)),
+                Taken::MustPark { frame } => {
+                    assert!(frame < careful_from, "a careful run parks what it cannot apply");
+                    careful_from = frame;
+                    tx.rollback()?;
+                }
             }
-            queue.pop_front();
-        }
+        };
+        let (received, frames, draft) = taken;
         if planted::is(Fault::VectorBeforeCommit) {
             self.heads.extend(draft.heads.iter().map(|(key, head)| (*key, *head)));
         }
         let committed = tx.commit();
+        drop(deaf);
         if let Err(cause) = &committed
             && cause.sqlite_error_code() != Some(ErrorCode::DiskFull)
         {
             self.halt(format!("a received frame is in doubt: {cause}"));
         }
-        committed.map(|()| received)
+        queue.drain(..frames);
+        committed.map(|()| (received, draft))
     }
 
     /// Tries parked entries again, oldest first: after an update, or when the allow-list has changed.
@@ -209,7 +209,7 @@ impl Replica {
                     still.extend(apply::wanted_keys(&tables, origin, &bytes));
                     continue;
                 };
-                let scope = Scope { db: tx, tables: &tables, parked: &still };
+                let scope = Scope { db: tx, tables: &tables, parked: &[&still] };
                 match careful(&scope, &mut Prepared::new(tx), writer, stream, &bytes)? {
                     Ok(_) => {
                         tx.execute(
@@ -227,84 +227,124 @@ impl Replica {
     }
 }
 
+/// What became of a slice.
+enum Taken<P> {
+    /// It is ready to be committed.
+    Slice {
+        received: Vec<Received<P>>,
+        /// Frames at the front of the queue that are done with.
+        frames: usize,
+        draft: Draft,
+    },
+    /// An entry of the frame at this place must be parked, and the run was not careful.
+    MustPark { frame: usize },
+}
+
 struct Inner<'a> {
     db: &'a Connection,
     tables: &'a Tables,
     parked: &'a ParkedKeys,
+    heads: &'a BTreeMap<(Stream, Origin), LogHead>,
+    known: &'a BTreeMap<Origin, Row>,
     now: Millis,
 }
 
 impl Inner<'_> {
-    /// Verifies a frame once, then applies as much of it as the slice allows.
+    fn take_slice<P: Clone>(
+        &self,
+        queue: &mut VecDeque<Incoming<P>>,
+        slice: Slice,
+        careful_from: usize,
+    ) -> rusqlite::Result<Taken<P>> {
+        let (mut received, mut frames, mut draft) = (Vec::new(), 0, Draft::default());
+        while draft.rows < slice.rows
+            && let Some(incoming) = queue.get_mut(frames)
+        {
+            let key = (incoming.frame.stream(), incoming.frame.origin());
+            let head = draft.heads.get(&key).or_else(|| self.heads.get(&key)).copied();
+            let head = head.unwrap_or_else(|| LogHead::none(key.1, key.0));
+            let believed = self.known.values().find(|_| planted::is(Fault::StrangerBelieved));
+            let outcome = match self.known.get(&key.1).or(believed) {
+                None => Outcome::UnknownOrigin,
+                Some(writer) => {
+                    let careful = frames >= careful_from;
+                    match self.take(incoming, writer, head, slice, careful, &mut draft)? {
+                        Some(outcome) => outcome,
+                        None => return Ok(Taken::MustPark { frame: frames }),
+                    }
+                }
+            };
+            let last = incoming.frame.last();
+            let more = matches!(outcome, Outcome::Applied { seq, .. } if seq < last);
+            let from = incoming.from.clone();
+            received.push(Received { from, origin: key.1, stream: key.0, outcome });
+            if more {
+                break;
+            }
+            frames += 1;
+        }
+        if !planted::is(Fault::VectorInMemoryOnly) {
+            for ((stream, origin), head) in &draft.heads {
+                changelog::set_head(self.db, *stream, *origin, head)?;
+            }
+        }
+        Ok(Taken::Slice { received, frames, draft })
+    }
+
+    /// Verifies a frame once, then applies as much of it as the slice allows; None when an entry must be
+    /// parked and the run is not careful.
     fn take<P>(
         &self,
         incoming: &mut Incoming<P>,
         writer: &Row,
         head: LogHead,
         slice: Slice,
+        careful_run: bool,
         draft: &mut Draft,
-    ) -> rusqlite::Result<Outcome> {
+    ) -> rusqlite::Result<Option<Outcome>> {
         let frame = &incoming.frame;
         let mut head = head;
         if planted::is(Fault::GapAccepted) && frame.first() > head.seq + 1 {
             head.seq = frame.first() - 1;
             incoming.chains = frame.chains(&head.chain);
         }
-        if incoming.chains.is_empty() {
-            if planted::is(Fault::DuplicateApplied) && frame.last() <= head.seq {
-                let scope = Scope { db: self.db, tables: self.tables, parked: self.parked };
-                for entry in frame.entries() {
-                    let _ = careful(
-                        &scope,
-                        &mut Prepared::new(self.db),
-                        writer,
-                        frame.stream(),
-                        entry,
-                    )?;
-                }
+        if planted::is(Fault::DuplicateApplied)
+            && frame.last() <= head.seq
+            && incoming.chains.is_empty()
+        {
+            let scope = Scope { db: self.db, tables: self.tables, parked: &[self.parked] };
+            for entry in frame.entries() {
+                let mut prepared = Prepared::new(self.db);
+                let _ = careful(&scope, &mut prepared, writer, frame.stream(), entry)?;
             }
-            if frame.last() <= head.seq {
-                return Ok(Outcome::Known { seq: head.seq });
-            }
-            if frame.first() > head.seq + 1 {
-                return Ok(Outcome::Gap { have: head.seq });
-            }
-            if !apply::may_speak(self.tables, writer, frame.stream()) {
-                return Ok(Outcome::ForeignStream);
-            }
-            let chains = match self.verify(frame, writer, &head)? {
-                Ok(chains) => chains,
-                Err(cause) => return Ok(Outcome::Refused(cause)),
-            };
-            incoming.chains = chains;
         }
-        // Other frames may have brought a part of it since it was verified.
-        incoming.done = incoming.done.max(index(head.seq + 1 - frame.first()));
-        if incoming.done >= frame.count() {
-            return Ok(Outcome::Known { seq: head.seq });
+        // Other frames may have brought all or a part of it since it was verified.
+        if frame.last() <= head.seq {
+            return Ok(Some(Outcome::Known { seq: head.seq }));
+        }
+        if frame.first() > head.seq + 1 {
+            return Ok(Some(Outcome::Gap { have: head.seq }));
+        }
+        if incoming.chains.is_empty() {
+            if !apply::may_speak(self.tables, writer, frame.stream()) {
+                return Ok(Some(Outcome::ForeignStream));
+            }
+            match self.verify(frame, writer, &head)? {
+                Ok(chains) => incoming.chains = chains,
+                Err(cause) => return Ok(Some(Outcome::Refused(cause))),
+            }
         }
         if head.lane == 0 {
             head.lane = changelog::lane(self.db, incoming.frame.stream(), incoming.frame.origin())?;
         }
-        let rows_before = draft.rows;
-        let parked_before = draft.parked.len();
         let mut work = Work { incoming, head, parked: 0 };
-        self.db.prepare_cached("SAVEPOINT sync_frame")?.execute([])?;
-        let quick = self.run(&mut work, writer, slice, draft, false)?;
-        if !quick {
-            self.db.prepare_cached("ROLLBACK TO sync_frame")?.execute([])?;
-            draft.rows = rows_before;
-            draft.parked.truncate(parked_before);
-            work.head = head;
-            work.incoming.done = index(head.seq + 1 - work.incoming.frame.first());
-            let done = self.run(&mut work, writer, slice, draft, true)?;
-            assert!(done, "a careful run parks what it cannot apply");
+        if !self.run(&mut work, writer, slice, draft, careful_run)? {
+            return Ok(None);
         }
-        self.db.prepare_cached("RELEASE sync_frame")?.execute([])?;
         self.close(&work, draft)?;
         let whole = work.head.seq == work.incoming.frame.last();
         let bytes = if whole { work.incoming.frame.body_bytes() as u64 } else { 0 };
-        Ok(Outcome::Applied { seq: work.head.seq, parked: work.parked, bytes })
+        Ok(Some(Outcome::Applied { seq: work.head.seq, parked: work.parked, bytes }))
     }
 
     fn verify(
@@ -348,27 +388,15 @@ impl Inner<'_> {
         careful_run: bool,
     ) -> rusqlite::Result<bool> {
         let (origin, stream) = (work.incoming.frame.origin(), work.incoming.frame.stream());
-        let known: ParkedKeys;
-        let mut parked = self.parked;
-        if !draft.parked.is_empty() {
-            known = self.parked.iter().cloned().chain(draft.parked.iter().cloned()).collect();
-            parked = &known;
-        }
-        let mut late = ParkedKeys::new();
         let mut log = Appender::new(self.db)?;
         let mut prepared = Prepared::new(self.db);
-        for (at, entry) in work.incoming.frame.entries().enumerate().skip(work.incoming.done) {
+        let done = index(work.head.seq + 1 - work.incoming.frame.first());
+        for (at, entry) in work.incoming.frame.entries().enumerate().skip(done) {
             if draft.rows >= slice.rows {
                 break;
             }
-            let with_late: ParkedKeys;
-            let behind = if late.is_empty() {
-                parked
-            } else {
-                with_late = parked.union(&late).cloned().collect();
-                &with_late
-            };
-            let scope = Scope { db: self.db, tables: self.tables, parked: behind };
+            let behind = [self.parked, &draft.parked];
+            let scope = Scope { db: self.db, tables: self.tables, parked: &behind };
             let done = if careful_run {
                 careful(&scope, &mut prepared, writer, stream, entry)?
             } else {
@@ -394,15 +422,12 @@ impl Inner<'_> {
                     draft.allow_changed |= done.allow_changed;
                 }
                 Err(reason) => {
-                    let keys = apply::wanted_keys(self.tables, origin, entry);
-                    late.extend(keys.iter().cloned());
-                    draft.parked.extend(keys);
+                    draft.parked.extend(apply::wanted_keys(self.tables, origin, entry));
                     draft.rows += 1;
                     work.parked += 1;
                     self.park(stream, origin, seq, &reason)?;
                 }
             }
-            work.incoming.done = at + 1;
         }
         Ok(true)
     }
@@ -425,13 +450,10 @@ impl Inner<'_> {
         Ok(())
     }
 
-    /// Moves the head, and keeps the seal once the whole frame is in.
+    /// Moves the head in the draft, and keeps the seal once the whole frame is in.
     fn close<P>(&self, work: &Work<'_, P>, draft: &mut Draft) -> rusqlite::Result<()> {
         let frame = &work.incoming.frame;
         let (stream, origin, head) = (frame.stream(), frame.origin(), work.head);
-        if !planted::is(Fault::VectorInMemoryOnly) {
-            changelog::set_head(self.db, stream, origin, &head)?;
-        }
         if head.seq == frame.last() {
             assert_eq!(frame.seal().seq, head.seq, "a frame ends at its seal");
             changelog::keep_seal(self.db, stream, origin, frame.seal(), head.bytes)?;

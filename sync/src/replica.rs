@@ -84,7 +84,7 @@ pub struct Settings {
 /// A database that replicates.
 pub struct Replica {
     // Dropped before the connection: the hook uses its handle.
-    _hook: Hook,
+    pub(crate) hook: Hook,
     pub(crate) db: Connection,
     pub(crate) capture: Arc<Mutex<Capture>>,
     pub(crate) tables: Tables,
@@ -130,7 +130,7 @@ impl Replica {
         counter.set(heads.iter().filter_map(|head| head.2).max().unwrap_or(1));
         let newest = heads.iter().map(|head| head.1.stamp).max().unwrap_or(Stamp(0));
         let mut replica = Replica {
-            _hook: hook,
+            hook,
             db,
             capture,
             tables,

@@ -14,7 +14,8 @@ use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
 use selvedge_sync::receive::{Incoming, Slice};
 use selvedge_sync::replica::{Identity, Replica, Settings};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 const LOSSES: [Loss; 4] = [Loss::Nothing, Loss::Everything, Loss::Torn, Loss::Torn];
 
@@ -186,4 +187,27 @@ fn a_cut_at_any_operation_of_an_apply_loses_nothing_that_was_acknowledged() {
     });
     println!("{cuts} cuts");
     assert!(cuts > 200, "{cuts} cuts");
+}
+
+/// The engine reads changed rows again before it commits. When that fails, SQLite rolls back at once and calls the
+/// engine's own hook: nobody may hold what the hook wants.
+#[test]
+fn a_read_that_fails_within_a_write_ends_the_write() {
+    let (told, hears) = mpsc::channel();
+    std::thread::spawn(move || {
+        disk::seed(Dice::new(1));
+        let mut drive = Drive::mount("box");
+        let mut hq = open(&drive, &row(1, "hq-w1", Role::Hq)).expect("the disk has power");
+        let done = hq.write(Millis(1), |tx| {
+            tx.execute("INSERT INTO price VALUES (1, 100, NULL)", [])?;
+            // More than the cache holds: the row of above is no longer in memory.
+            tx.execute("INSERT INTO scribble VALUES (1, printf('%100000d', 1))", [])?;
+            drive.cut(Loss::Nothing, &mut Dice::new(2));
+            Ok::<(), rusqlite::Error>(())
+        });
+        told.send(done.map_err(|cause| cause.to_string()).map(|_| ())).expect("it is awaited");
+    });
+    let done = hears.recv_timeout(Duration::from_secs(60)).expect("the write ends");
+    let said = "the database refused, nothing was written: disk I/O error";
+    assert_eq!(done, Err(said.to_owned()));
 }

@@ -7,6 +7,7 @@ use selvedge_sync::{
     entry::{self, Header, Layout, Op, RowChange},
     frame::Frame,
     hlc::{Millis, Stamp},
+    open::Migration,
     origin::{Origin, Role, Stream},
     receive::{Incoming, Outcome, Slice},
     seal,
@@ -50,10 +51,27 @@ impl Writer {
             kinds[0] = Kind::Id;
         }
         let layout = Layout { kinds, key: vec![0, 1] };
+        self.entry(table, op, 0, values, &layout)
+    }
+
+    /// Sets columns of a row whose key is its first column.
+    fn set(&mut self, table: u32, key: i64, mask: u64, new: &[i64]) -> &mut Writer {
+        let layout = Layout { kinds: vec![Kind::Int; 3], key: vec![0] };
+        self.entry(table, Op::Update, mask, &[&[key], new].concat(), &layout)
+    }
+
+    fn entry(
+        &mut self,
+        table: u32,
+        op: Op,
+        mask: u64,
+        values: &[i64],
+        layout: &Layout,
+    ) -> &mut Writer {
         let header = Header { epoch: 1, stamp: Stamp(5), base: 1 };
         let values = values.iter().map(|value| Value::Int(*value)).collect();
-        let change = RowChange { table, op, mask: 0, values, named: None };
-        let bytes = entry::encode(self.row.origin, header, &[change], |_| &layout).unwrap();
+        let change = RowChange { table, op, mask, values, named: None };
+        let bytes = entry::encode(self.row.origin, header, &[change], |_| layout).unwrap();
         self.head = self.head.then(self.row.origin, self.stream, &bytes, Stamp(5));
         self.entries.push(bytes);
         self
@@ -70,6 +88,19 @@ impl Writer {
         self.previous = self.head.chain;
         frame
     }
+}
+
+/// A table whose rows name their store, as the staff does.
+const CLERK: Migration = Migration {
+    name: "0002_clerk",
+    sql: "CREATE TABLE clerk (no INTEGER PRIMARY KEY, store INTEGER NOT NULL, pay INTEGER) STRICT;
+          INSERT INTO replicated (table_id, name, rule, stream) VALUES (5, 'clerk', 'owner', 'by:store')",
+};
+
+fn clerks(place: &Place) -> String {
+    let sql =
+        "SELECT group_concat(no || ' ' || store || ' ' || coalesce(pay, '-'), ', ') FROM clerk";
+    place.replica.db().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 fn pos() -> Writer {
@@ -153,14 +184,76 @@ fn what_cannot_be_applied_is_parked_and_the_stream_goes_on() {
     assert_eq!(kept.unwrap().len(), 8);
 }
 
+// Other stores do not hear of this device and could verify none of it, so it is not kept to be passed on.
 #[test]
 fn a_store_does_not_write_into_the_stream_of_another() {
+    for foreign in [Stream::CHAIN, Stream::store(2).unwrap()] {
+        let mut place = office();
+        let mut writer = Writer::new(row("s0001-p01", 3, 1, Role::Pos), foreign);
+        let frame = writer.wrote(2, Op::Insert, &[1, 1, 5, 1]).frame();
+        assert!(matches!(receive(&mut place, frame), Outcome::ForeignStream));
+        assert!(parked(&place).is_empty());
+        assert_eq!(place.replica.head(foreign, writer.row.origin).seq, 0);
+        assert_eq!(place.replica.cut(foreign, writer.row.origin, 1).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_row_that_a_liar_could_not_write_holds_up_nobody_else() {
     let mut place = office();
-    let mut chain = Writer::new(row("s0001-p01", 3, 1, Role::Pos), Stream::CHAIN);
-    let frame = chain.wrote(2, Op::Insert, &[1, 1, 5, 1]).frame();
-    assert!(matches!(receive(&mut place, frame), Outcome::ForeignStream));
-    assert!(parked(&place).is_empty());
-    assert_eq!(place.replica.head(Stream::CHAIN, chain.row.origin).seq, 0);
+    let lie = pos().wrote(3, Op::Insert, &[7, 1]).frame();
+    assert!(matches!(receive(&mut place, lie), Outcome::Applied { parked: 1, .. }));
+    let mut hq = Writer::new(row("hq-w1", 1, 0, Role::Hq), Stream::CHAIN);
+    let frame = hq.wrote(3, Op::Insert, &[7, 100]).set(3, 7, 0b10, &[200]).frame();
+    assert!(matches!(receive(&mut place, frame), Outcome::Applied { parked: 0, .. }));
+    assert_eq!(place.holds(), "\n\nrate 7 200 -\n\n");
+}
+
+// An update carries the columns that changed, and the column of the store is none of them.
+#[test]
+fn a_row_that_names_its_store_can_be_changed_and_only_in_its_own_stream() {
+    let mut place = office().reopened(&[CLERK]);
+    let mut own = Writer::new(row("hq-w1", 1, 0, Role::Hq), store_stream());
+    let mut other = Writer::new(row("hq-w1", 1, 0, Role::Hq), Stream::store(2).unwrap());
+    let added = own.wrote(5, Op::Insert, &[1, 1]).set(5, 1, 0b100, &[20]).frame();
+    assert!(matches!(receive(&mut place, added), Outcome::Applied { parked: 0, .. }));
+    assert_eq!(clerks(&place), "1 1 20");
+    let meddling = other.set(5, 1, 0b100, &[99]).set(5, 1, 0b110, &[2, 99]).frame();
+    assert!(matches!(receive(&mut place, meddling), Outcome::Applied { parked: 2, .. }));
+    let moving = own.set(5, 1, 0b10, &[2]).frame();
+    assert!(matches!(receive(&mut place, moving), Outcome::Applied { parked: 1, .. }));
+    assert_eq!(parked(&place), ["1 NotAllowed", "2 NotAllowed", "3 NotAllowed"]);
+    assert_eq!(clerks(&place), "1 1 20");
+}
+
+// Proves IM-08: the slice is begun again with care, and counts what came before the bad entry once.
+#[test]
+fn a_bad_entry_undoes_nothing_of_the_frames_around_it() {
+    let rows = [row("s0001-p01", 3, 1, Role::Pos), row("s0001-p02", 4, 1, Role::Pos)];
+    let mut place = Place::new(&row("s0001-b01", 2, 1, Role::BackOffice), &rows.each_ref(), true);
+    let (mut one, mut two) = (
+        Writer::new(rows[0].clone(), store_stream()),
+        Writer::new(rows[1].clone(), store_stream()),
+    );
+    let frames = [
+        one.wrote(2, Op::Insert, &[1, 1, 5, 1]).wrote(2, Op::Insert, &[1, 2, 5, 1]).frame(),
+        two.wrote(2, Op::Insert, &[2, 1, 5, 1]).wrote(900, Op::Insert, &[1, 1]).frame(),
+        two.wrote(2, Op::Insert, &[2, 2, 5, 1]).wrote(2, Op::Insert, &[1, 1, 5, 2]).frame(),
+        one.wrote(2, Op::Insert, &[1, 3, 5, 1]).frame(),
+    ];
+    let mut queue: VecDeque<_> = frames.into_iter().map(|frame| Incoming::new((), frame)).collect();
+    let received = place.replica.receive(Millis(9), &mut queue, MANY).unwrap();
+    let told: Vec<_> = received
+        .iter()
+        .map(|one| match one.outcome {
+            Outcome::Applied { seq, parked, .. } => (one.origin.get(), seq, parked),
+            _ => panic!("{:?}", one.outcome),
+        })
+        .collect();
+    assert_eq!(told, [(3, 2, 0), (4, 2, 1), (4, 4, 1), (3, 3, 0)]);
+    assert!(queue.is_empty());
+    assert!(place.holds().ends_with("\nsum 5 5\n"), "{}", place.holds());
+    assert_eq!(parked(&place), ["2 UnknownTable", "4 KeyConflict"]);
 }
 
 #[test]
@@ -169,7 +262,7 @@ fn parked_entries_are_tried_again_when_the_schema_knows_them() {
     let mut pos = pos();
     let frame = pos.wrote(900, Op::Insert, &[1, 1]).wrote(900, Op::Insert, &[1, 2]).frame();
     assert!(matches!(receive(&mut place, frame), Outcome::Applied { parked: 2, .. }));
-    let newer = selvedge_sync::open::Migration {
+    let newer = Migration {
         name: "0002_newer",
         sql: "CREATE TABLE newer (a INTEGER NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (a, b)) STRICT, WITHOUT ROWID;
               INSERT INTO replicated (table_id, name, rule) VALUES (900, 'newer', 'fact')",

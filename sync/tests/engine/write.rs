@@ -8,6 +8,7 @@ use selvedge_sync::{
     open::{self, OpenError},
     origin::Role,
     replica::{Identity, Replica, Settings},
+    talk::Input,
 };
 
 fn pos() -> Place {
@@ -192,6 +193,32 @@ fn a_replicated_table_is_not_written_past_the_door() {
     assert!(db.execute("DELETE FROM part", []).is_ok(), "nothing was there to be deleted");
     assert!(db.execute("INSERT INTO own_note VALUES (1, 'local')", []).is_ok());
     assert_eq!(place.holds(), "\n\n\n\n");
+}
+
+// While entries of others are applied the hook is taken off. Statements live longer than that.
+#[test]
+fn a_statement_from_before_or_within_an_apply_is_heard_after_it() {
+    let mut desk = desk::store(2);
+    desk.pass(2_000);
+    let sell = |place: &mut Place, now: i64, sql: &str| {
+        let parts = place.write(now, |tx| {
+            tx.prepare_cached(sql)?.execute((now, 1, 5, 1))?;
+            tx.prepare_cached("DELETE FROM own_note")?.execute([])
+        });
+        parts.unwrap().entry
+    };
+    let own = "INSERT INTO part VALUES (?1, ?2, ?3, ?4)";
+    // Word for word what the engine itself prepares while it applies.
+    let engines = desk.places[2].replica.tables().numbered(2).unwrap().insert.clone();
+    assert!(sell(&mut desk.places[2], 1, own).is_some());
+    desk.places[3].act(5, &[(1, 1)]);
+    desk.tell(3, Input::Wrote);
+    desk.pass(2_000);
+    assert!(desk.places[2].holds().contains("sum 1 1"));
+    assert!(sell(&mut desk.places[2], 2, own).is_some());
+    assert!(sell(&mut desk.places[2], 3, &engines).is_some());
+    let stray = desk.places[2].replica.db().prepare_cached(own).unwrap().execute((4, 1, 5, 1));
+    assert!(stray.is_err(), "past the door");
 }
 
 #[test]
