@@ -10,7 +10,7 @@ use selvedge_sync::frame::Frame;
 use selvedge_sync::hlc::Stamp;
 use selvedge_sync::origin::{Origin, Stream};
 use selvedge_sync::seal;
-use selvedge_sync::version::{Head, VersionVector};
+use selvedge_sync::version::{Head, digest8};
 use selvedge_sync::wire::{Ack, Need, StreamHeads};
 
 fn writer_keys() -> SoftwareKeys {
@@ -65,8 +65,6 @@ fn ack() -> Ack {
 }
 
 fn beat() -> Ack {
-    let mut vector = VersionVector::default();
-    vector.advance(store(), origin(7), Head { seq: 2, chain: [1; 32] });
     Ack {
         heads: vec![],
         parked: 0,
@@ -74,8 +72,8 @@ fn beat() -> Ack {
         kept_twice: vec![],
         ages: vec![],
         digests: vec![
-            (Stream::CHAIN, vector.digest8(Stream::CHAIN)),
-            (store(), vector.digest8(store())),
+            (Stream::CHAIN, digest8(Stream::CHAIN, [])),
+            (store(), digest8(store(), [(origin(7), 2)])),
         ],
         ..ack()
     }
