@@ -1,6 +1,7 @@
 //! A running HQ, asked by its own commands
 
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -133,6 +134,58 @@ fn an_hq_that_was_killed_comes_back_with_all_it_had() {
     assert_eq!((code, said.as_str()), (0, "stores: 2 rows taken, 0 refused, nothing changed\n"));
     office.start();
     office.wait_for("/status", "\"stores\":2");
+}
+
+#[test]
+fn a_token_opens_the_reporting_interface_until_it_is_revoked() {
+    let mut office = Office::new();
+    office.ask(&["init"]);
+    let (code, early) = office.ask(&["tokens", "add", "--name", "early", "--scope", "stock"]);
+    assert_eq!(code, 0);
+    office.start();
+    let stores = office.file("stores.csv", STORES);
+    office.ask(&["import", "stores", shown(&stores)]);
+    let token = office.ask(&["tokens", "add", "--name", "bi"]).1;
+    let with = |path: &str, token: &str| {
+        let url = format!("http://127.0.0.1:{}{path}", office.page);
+        let answer =
+            ureq::get(url).header("authorization", format!("Bearer {}", token.trim())).call();
+        match answer {
+            Ok(answer) => (200, answer.into_body().read_to_string().unwrap()),
+            Err(ureq::Error::StatusCode(code)) => (code, String::new()),
+            Err(why) => panic!("{why}"),
+        }
+    };
+    assert!(with("/v1/stores", &token).1.contains("Harbour"));
+    assert_eq!((with("/v1/stores", &early).0, with("/v1/receipts", &early).0), (200, 403));
+    assert_eq!(office.ask(&["tokens", "revoke", "--name", "bi"]).0, 0);
+    assert_eq!(with("/v1/stores", &token).0, 401);
+    let (_, list) = office.ask(&["tokens", "list"]);
+    assert!(list.contains("early") && !list.contains(token.trim()), "{list}");
+    let (code, said) = office.ask(&["tokens", "revoke", "--name", "bi"]);
+    assert!(code == 1 && said.contains("no token named bi"), "{said}");
+}
+
+#[test]
+fn a_page_that_listens_hears_what_changes_and_does_not_keep_hq_alive() {
+    let mut office = Office::new();
+    office.ask(&["init"]);
+    office.start();
+    let mut line = TcpStream::connect(("127.0.0.1", office.page)).unwrap();
+    line.set_read_timeout(Some(DEADLINE)).unwrap();
+    line.write_all(b"GET /fleet-events HTTP/1.1\r\nHost: hq\r\n\r\n").unwrap();
+    let stores = office.file("stores.csv", STORES);
+    office.ask(&["import", "stores", shown(&stores)]);
+    let mut news = String::new();
+    let mut reader = BufReader::new(line);
+    while !news.contains("Harbour") {
+        news.clear();
+        assert!(reader.read_line(&mut news).unwrap() > 0, "the stream ended");
+    }
+    assert!(news.starts_with("data:"), "{news}");
+    let mut child = office.running.remove(0);
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
