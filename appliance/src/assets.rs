@@ -21,25 +21,29 @@ pub struct Asset {
 pub struct Assets {
     /// Path of the style sheet.
     pub style: String,
+    /// Path of the style sheet of a back office.
+    pub office_style: String,
     /// Path of the script.
     pub script: String,
     /// Path of the icon.
     pub icon: String,
     /// All of them.
-    pub all: [Asset; 3],
+    pub all: [Asset; 4],
 }
 
 /// The files that this build carries.
 pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let style = asset("css", "text/css; charset=utf-8", include_str!("../static/selvedge.css"));
+    let office = asset("css", "text/css; charset=utf-8", include_str!("../static/office.css"));
     let script =
         asset("js", "text/javascript; charset=utf-8", include_str!("../static/selvedge.js"));
     let icon = asset("svg", "image/svg+xml", include_str!("../static/icon.svg"));
     Assets {
         style: style.path.clone(),
+        office_style: office.path.clone(),
         script: script.path.clone(),
         icon: icon.path.clone(),
-        all: [style, script, icon],
+        all: [style, office, script, icon],
     }
 });
 

@@ -1,5 +1,6 @@
 //! One writer, many readers, over one replica
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,14 +9,13 @@ use selvedge_domain::grand_totals;
 use selvedge_domain::migrations;
 use selvedge_domain::moment::Moment;
 use selvedge_domain::receipts::{self, Receipt};
-use selvedge_domain::sales::SaleError;
 use selvedge_sync::admission::Admission;
 use selvedge_sync::allow_list::{self, Row};
 use selvedge_sync::changelog;
 use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::marks::{AT_HQ, Marks};
 use selvedge_sync::open::{Migration, OpenError};
-use selvedge_sync::origin::{Origin, Stream};
+use selvedge_sync::origin::{Origin, Role, Stream};
 use selvedge_sync::outcome::{Committed, WriteError};
 use selvedge_sync::replica::{Identity, Replica, Settings};
 use selvedge_sync::standing::HubStatus;
@@ -187,10 +187,10 @@ impl Database {
     }
 
     /// Runs a deed in a replicated write; durable when it returns `Ok`. Blocks.
-    pub fn write<T: Send + 'static>(
+    pub fn write<T: Send + 'static, E: Display + Send + 'static>(
         &self,
-        deed: impl FnOnce(&Transaction) -> Result<T, SaleError> + Send + 'static,
-    ) -> Result<Committed<T>, EngineError<SaleError>> {
+        deed: impl FnOnce(&Transaction) -> Result<T, E> + Send + 'static,
+    ) -> Result<Committed<T>, EngineError<E>> {
         let written = self.engine.write_blocking(deed);
         let doubt = match &written {
             Err(EngineError::Write(WriteError::InDoubt(reason))) => reason.to_string(),
@@ -326,9 +326,13 @@ impl Database {
         }
     }
 
-    /// Seqs of the newest receipts of this device, newest first.
+    /// Seqs of the newest acts of this device, newest first: of a pos its receipts, of a back office
+    /// whatever it wrote for its store.
     pub fn own_acts(&self, db: &Connection) -> rusqlite::Result<Vec<u64>> {
-        self.acts(db, self.engine.identity().origin)
+        match self.engine.identity().role {
+            Role::BackOffice => Ok((1..=self.marks().head).rev().take(ACTS_READ).collect()),
+            _ => self.acts(db, self.engine.identity().origin),
+        }
     }
 
     /// Seqs of the newest receipts of a device of this store, newest first.

@@ -4,9 +4,12 @@ pub mod amounts;
 pub mod assets;
 pub mod clock;
 pub mod config;
+pub mod doors;
 pub mod fonts;
 pub mod keys;
+pub mod local_time;
 
+pub mod freshness;
 pub mod standing;
 pub mod status;
 
@@ -27,7 +30,14 @@ pub mod basket_view;
 pub mod page;
 pub mod follower;
 
+pub mod office;
+
+pub mod today_devices;
+pub mod today_exceptions;
+pub mod today_sales;
+
 pub mod screens;
 
+pub mod health;
 pub mod live;
 pub mod server;

@@ -22,12 +22,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::database::Reader;
 use crate::page::{self, Frame, Page, PageError, Present, Shared};
 use crate::screens::checkout;
-use crate::screens::store;
+use crate::screens::today;
 use crate::signon::SignedOn;
 
 /// How long a change waits for the next one before it is told. The page that made it has it in the answer to its form,
 /// and draws that meanwhile without us.
 const BREATH_MS: u64 = 40;
+
+/// The same for a page that nobody sells on: what it shows costs more to draw, and may be a second old.
+const OFFICE_BREATH_MS: u64 = 1_000;
 
 /// Fragments that may wait for a slow page.
 const WAITING_MAX: usize = 4;
@@ -87,6 +90,7 @@ async fn follow(
     screen: String,
     news: mpsc::Sender<Result<Event, Infallible>>,
 ) {
+    let breath = if screen == "today" { OFFICE_BREATH_MS } else { BREATH_MS };
     let mut changes = page.0.changes();
     let mut status = page.0.database.subscribe();
     let mut sent = [String::new(), String::new()];
@@ -112,7 +116,7 @@ async fn follow(
             () = tokio::time::sleep(Duration::from_millis(REFRESH_MS)) => {}
             () = news.closed() => return,
         }
-        tokio::time::sleep(Duration::from_millis(BREATH_MS)).await;
+        tokio::time::sleep(Duration::from_millis(breath)).await;
     }
 }
 
@@ -139,7 +143,7 @@ fn parts(
     let live = (rev, Live { frame }.render()?);
     let own = match (screen, who) {
         ("checkout", Some(who)) => checkout::news(shared, db, who)?,
-        ("store", _) => store::news(shared, db)?,
+        ("today", Some(who)) => today::news(shared, db, who)?,
         _ => (String::new(), String::new()),
     };
     Ok([live, own])

@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use rusqlite::Connection;
 use selvedge_domain::moment::Moment;
 use selvedge_domain::receipts;
+use selvedge_sync::origin::Role;
 
 use crate::amounts::moment;
 use crate::database::Database;
@@ -82,6 +83,7 @@ impl Outage {
         let behind = seen.behind_since.map(|behind| behind.0);
         Line {
             has_parent: database.has_parent(),
+            parent_is_hq: database.identity().role == Role::BackOffice,
             away_since_ms: seen.away_since.filter(|_| !never_heard),
             behind_since_ms: behind.filter(|since| now - since >= HQ_LAG_MS),
             kept_here,

@@ -21,8 +21,9 @@ use crate::amounts::{moment, sentence};
 use crate::assets::{ASSETS, Assets};
 use crate::baskets::Baskets;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, DeviceRole};
 use crate::database::{self, Database, ReadError, Reader};
+use crate::doors::{self, Door};
 use crate::outage::Outage;
 use crate::payment::{self, PayError};
 use crate::search::Search;
@@ -66,11 +67,22 @@ pub enum PageError {
     #[error("sign on first")]
     SignOn,
     /// The form belongs to another sign-on.
-    #[error("this form belongs to another sign-on: go back to the checkout")]
+    #[error("this form belongs to another sign-on: load the page again")]
     Forged,
     /// The form has no usable request id.
     #[error("this form is incomplete: load the page again")]
     NoRequest,
+    /// The person may not do this.
+    #[error("{name} has no right \"{right}\": ask somebody who has it")]
+    NoRight {
+        /// Who.
+        name: String,
+        /// What is missing.
+        right: Rights,
+    },
+    /// The database took nothing.
+    #[error("nothing was written: {0}. Send it again; it counts once")]
+    NotWritten(String),
     /// A payment was interrupted and is not cleared up yet.
     #[error(transparent)]
     Payment(#[from] PayError),
@@ -112,6 +124,8 @@ pub struct Frame {
     pub csrf: String,
     /// The selvedge.
     pub band: Band,
+    /// The screens that the person may enter; none on a pos.
+    pub doors: Vec<Door>,
 }
 
 impl Frame {
@@ -221,9 +235,12 @@ impl Shared {
     ) -> Result<Frame, PageError> {
         let now = self.now();
         let person = match who {
-            Some(who) => staff::employee(db, self.store(), who.employee)?
-                .map_or_else(String::new, |person| person.name),
-            None => String::new(),
+            Some(who) => staff::employee(db, self.store(), who.employee)?,
+            None => None,
+        };
+        let doors = match (&person, self.config.role) {
+            (Some(person), DeviceRole::BackOffice) => doors::open_to(person.rights, screen),
+            _ => Vec::new(),
         };
         let store = self.store_data(db)?;
         let store = store.map_or_else(|| format!("Store {}", self.store()), |store| store.name);
@@ -233,11 +250,12 @@ impl Shared {
             assets: &ASSETS,
             screen,
             place: format!("{store} · {}", self.database.label()),
-            person,
+            person: person.map_or_else(String::new, |person| person.name),
             banner: self.outage.sentence(&self.database, db, &acts, now, self.config.time_zone)?,
             clock: moment(now.0, now.0, self.config.time_zone),
             csrf: who.map_or_else(String::new, |who| who.csrf.clone()),
             band: standing::band(&acts, marks, self.stitches_that_fit()),
+            doors,
         })
     }
 
@@ -252,6 +270,7 @@ impl Shared {
             clock: String::new(),
             csrf: who.csrf.clone(),
             band: Band::default(),
+            doors: Vec::new(),
         }
     }
 
@@ -295,9 +314,11 @@ impl Shared {
     pub fn refused(&self, error: &PageError) -> Response {
         let status = match error {
             PageError::SignOn => return Redirect::to("/signon").into_response(),
-            PageError::Forged => StatusCode::FORBIDDEN,
+            PageError::Forged | PageError::NoRight { .. } => StatusCode::FORBIDDEN,
             PageError::NoRequest => StatusCode::UNPROCESSABLE_ENTITY,
-            PageError::Payment(_) | PageError::NoMasterData => StatusCode::SERVICE_UNAVAILABLE,
+            PageError::Payment(_) | PageError::NotWritten(_) | PageError::NoMasterData => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             PageError::Database(_) | PageError::Template(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         tracing::warn!(%error, "a page was refused");

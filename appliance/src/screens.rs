@@ -1,10 +1,14 @@
 //! One line per screen
 
 pub mod checkout;
+pub mod correct;
 pub mod done;
+pub mod offers;
 pub mod pay;
+pub mod people;
+pub mod receive;
 pub mod signon;
-pub mod store;
+pub mod today;
 
 use axum::Router;
 
@@ -21,5 +25,11 @@ pub fn pos() -> Router<Page> {
 
 /// The screens of a back office.
 pub fn back_office() -> Router<Page> {
-    store::routes()
+    Router::new()
+        .merge(signon::routes())
+        .merge(today::routes())
+        .merge(offers::routes())
+        .merge(receive::routes())
+        .merge(correct::routes())
+        .merge(people::routes())
 }

@@ -15,6 +15,7 @@ use crate::assets::ASSETS;
 use crate::config::DeviceRole;
 use crate::follower;
 use crate::fonts;
+use crate::health;
 use crate::live;
 use crate::page::Page;
 use crate::screens;
@@ -56,6 +57,7 @@ pub fn router(page: Page) -> Router {
     };
     screens
         .merge(live::routes())
+        .merge(health::routes())
         .route("/status", get(status_json))
         .route("/status.txt", get(status_text))
         .route("/panel.css", get(panel))

@@ -103,6 +103,8 @@ pub const ACTS_READ: usize = 200;
 pub struct Line {
     /// A parent is set up.
     pub has_parent: bool,
+    /// The parent is HQ itself: this is a back office.
+    pub parent_is_hq: bool,
     /// Since when the line is away, if it is.
     pub away_since_ms: Option<i64>,
     /// Since when HQ has acknowledged nothing although something waits.
@@ -120,6 +122,9 @@ pub fn sentence(line: &Line, now_ms: i64, zone: Tz) -> String {
     }
     if let Some(since) = line.away_since_ms {
         let since = moment(since, now_ms, zone);
+        if line.parent_is_hq {
+            return format!("Head office is out of reach since {since}. The store works on.");
+        }
         return match line.kept_here {
             0 => format!("Working offline since {since}. Selling goes on."),
             kept => {
@@ -134,10 +139,15 @@ pub fn sentence(line: &Line, now_ms: i64, zone: Tz) -> String {
         Some(since) if line.not_at_hq > 0 => format!(
             "Head office is out of reach since {}. {} safe in this store.",
             moment(since, now_ms, zone),
-            counted(line.not_at_hq, "sale", "sales")
+            counted_acts(line)
         ),
         _ => String::new(),
     }
+}
+
+fn counted_acts(line: &Line) -> String {
+    let (one, many) = if line.parent_is_hq { ("act", "acts") } else { ("sale", "sales") };
+    counted(line.not_at_hq, one, many)
 }
 
 /// Counts the sales that the band and the sentence speak of.
@@ -177,6 +187,7 @@ mod tests {
         let now = 1_700_000_000_000;
         let quiet = Line {
             has_parent: true,
+            parent_is_hq: false,
             away_since_ms: None,
             behind_since_ms: None,
             kept_here: 0,
@@ -186,6 +197,9 @@ mod tests {
         let away = Line { away_since_ms: since, kept_here: 6, ..quiet };
         let behind = Line { behind_since_ms: since, not_at_hq: 1, ..quiet };
         let alone = Line { has_parent: false, ..away };
+        let office = Line { parent_is_hq: true, ..away };
+        let said = "Head office is out of reach since 21:33. The store works on.";
+        assert_eq!(sentence(&office, now, zone), said);
         assert_eq!(sentence(&quiet, now, zone), "");
         assert_eq!(sentence(&alone, now, zone), "");
         assert_eq!(sentence(&away, now, zone), "Working offline since 21:33. 6 sales kept here.");

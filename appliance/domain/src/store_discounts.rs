@@ -93,11 +93,11 @@ pub fn enter(tx: &Transaction, new: &NewStoreDiscount) -> Result<i64, StoreDisco
     if !(1..=POINTS_MAX).contains(&new.discount_points) {
         return Err(StoreDiscountError::Percent);
     }
-    if new.valid_to <= new.valid_from {
-        return Err(StoreDiscountError::Backwards);
-    }
     if new.valid_to <= new.at {
         return Err(StoreDiscountError::Over);
+    }
+    if new.valid_to <= new.valid_from {
+        return Err(StoreDiscountError::Backwards);
     }
     if new.valid_to.0.saturating_sub(new.valid_from.0) > WINDOW_MS_MAX {
         return Err(StoreDiscountError::TooLong);

@@ -13,7 +13,9 @@ use selvedge_domain::staff::{self, Rights, SignOnError};
 
 use crate::amounts::{counted, sentence};
 use crate::clock;
+use crate::config::DeviceRole;
 use crate::database::Reader;
+use crate::doors;
 use crate::page::{self, Fields, Frame, Page, PageError, Present, Shared, field};
 use crate::ringing::CHECKOUT;
 use crate::screens::pay::PAD;
@@ -27,6 +29,7 @@ pub fn routes() -> Router<Page> {
 #[template(path = "signon.html")]
 struct SignOn {
     frame: Frame,
+    title: &'static str,
     said: String,
     typed: String,
     waits: String,
@@ -66,8 +69,12 @@ fn check(
         }
     };
     shared.sign_ons.right(badge);
-    if !person.rights.has(Rights::SELL) {
-        let said = format!("{} has no right \"{}\": ask a manager.", person.name, Rights::SELL);
+    let (may_enter, place) = match shared.config.role {
+        DeviceRole::Pos => (person.rights.has(Rights::SELL), CHECKOUT),
+        DeviceRole::BackOffice => (doors::works_here(person.rights), doors::TODAY),
+    };
+    if !may_enter {
+        let said = format!("{} has no right {}: ask a manager.", person.name, needed(shared));
         return draw(shared, db, StatusCode::UNPROCESSABLE_ENTITY, said, badge);
     }
     let (now, steady) = (shared.now().0, clock::steady_ms());
@@ -75,12 +82,19 @@ fn check(
     let Some(cookie) = cookie else {
         return Err(PageError::Database("the system gives no random bytes".to_owned()));
     };
-    let mut response = page::go(CHECKOUT);
+    let mut response = page::go(place);
     let cookie = format!("{cookie_name}={cookie}; HttpOnly; SameSite=Strict; Path=/");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+fn needed(shared: &Shared) -> &'static str {
+    match shared.config.role {
+        DeviceRole::Pos => "\"sell\"",
+        DeviceRole::BackOffice => "\"manage\" or \"stock\"",
+    }
 }
 
 async fn sign_off(
@@ -112,5 +126,9 @@ fn draw(
     });
     let frame = shared.frame(db, "signon", None)?;
     let typed = typed.to_owned();
-    page::html(status, &SignOn { frame, said, typed, waits, digits: &PAD[..10] })
+    let title = match shared.config.role {
+        DeviceRole::Pos => "Who sells?",
+        DeviceRole::BackOffice => "Who works here?",
+    };
+    page::html(status, &SignOn { frame, title, said, typed, waits, digits: &PAD[..10] })
 }

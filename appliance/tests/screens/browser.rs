@@ -69,16 +69,6 @@ fn no_scan_of_a_fast_hand_is_lost_or_doubled_wherever_the_focus_is() {
     assert_eq!(window.run("return document.getElementById('code').value"), "");
 }
 
-#[test]
-fn the_back_office_page_holds_its_sizes() {
-    let store = Store::back_office();
-    let counter = store.start();
-    let Some(window) = Window::open() else { return };
-    window.load(&counter.address);
-    window.wait("document.getElementById('devices')");
-    nothing_is_wrong(&window, "back office");
-}
-
 // Proves TS-15, TS-23.
 #[test]
 fn customer_and_discount_sheets_hold_their_sizes_and_stay_open() {

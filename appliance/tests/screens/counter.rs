@@ -19,18 +19,19 @@ use selvedge_transport::address::BrokerAddress;
 use tokio::runtime::Runtime;
 use ureq::Agent;
 
-use crate::headquarters::{self, Offer};
+use crate::headquarters::{self, Beside, Offer};
 
 /// What can be changed about a checkout before it starts.
 pub struct Wishes {
     pub parent: Option<&'static str>,
     pub space_min_mib: u64,
     pub wall_ms: fn() -> i64,
+    pub time_zone: &'static str,
 }
 
 impl Default for Wishes {
     fn default() -> Wishes {
-        Wishes { parent: None, space_min_mib: 1, wall_ms: clock::wall_ms }
+        Wishes { parent: None, space_min_mib: 1, wall_ms: clock::wall_ms, time_zone: "UTC" }
     }
 }
 
@@ -42,16 +43,20 @@ pub struct Store {
 
 impl Store {
     pub fn new() -> Store {
-        Store::of("s0001-p01", Role::Pos, "T1")
+        Store::of("s0001-p01", Role::Pos, "T1", &Beside::default())
     }
 
     pub fn back_office() -> Store {
-        Store::of("s0001-b01", Role::BackOffice, "B1")
+        Store::back_office_with(&Beside::default())
     }
 
-    fn of(device: &str, role: Role, label: &str) -> Store {
+    pub fn back_office_with(beside: &Beside) -> Store {
+        Store::of("s0001-b01", Role::BackOffice, "B1", beside)
+    }
+
+    fn of(device: &str, role: Role, label: &str, beside: &Beside) -> Store {
         let folder = tempfile::tempdir().unwrap();
-        let admission = headquarters::admit_and_fill(folder.path(), device, role, label);
+        let admission = headquarters::admit_and_fill(folder.path(), device, role, label, beside);
         Store { folder, admission }
     }
 
@@ -105,11 +110,11 @@ pub struct Answer {
 impl Counter {
     fn start(data: &Path, admission: &Admission, wishes: Wishes) -> Counter {
         let runtime = Runtime::new().unwrap();
-        let (own, space) = (admission.own(), wishes.space_min_mib);
+        let (own, space, zone) = (admission.own(), wishes.space_min_mib, wishes.time_zone);
         let (device, role) = (own.device.as_str(), own.role.as_str());
         let written = format!(
             "device = \"{device}\"\nrole = \"{role}\"\ndata = {data:?}\nadmission = \"unused\"\n\
-             space_min_mib = {space}\nlock_after_s = 86400\n"
+             space_min_mib = {space}\nlock_after_s = 86400\ntime_zone = \"{zone}\"\n"
         );
         let config = Config::parse(Path::new("test.toml"), &written).unwrap();
         let setup = Setup {
@@ -227,6 +232,14 @@ impl Counter {
             newest.iter().rev().map(|own| receipts::whole(db, own.id).unwrap().unwrap()).collect()
         });
         read.unwrap()
+    }
+
+    /// Lets a deed of the domain write, as a device of the store would have.
+    pub fn write(
+        &self,
+        deed: impl FnOnce(&rusqlite::Transaction) -> Result<(), String> + Send + 'static,
+    ) {
+        self.shared.as_ref().unwrap().database.write(deed).unwrap();
     }
 
     /// Asks the database of the device.

@@ -16,7 +16,7 @@ use selvedge_domain::moment::Moment;
 use selvedge_domain::money::{Currency, Money};
 use selvedge_domain::staff::{self, NewEmployee, Rights};
 use selvedge_sync::admission::Admission;
-use selvedge_sync::allow_list::Row;
+use selvedge_sync::allow_list::{self, Row};
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
@@ -50,18 +50,50 @@ pub fn gtin(sku: i64) -> String {
 }
 
 /// Badge, PIN, name and rights of who works there.
-pub const PEOPLE: [(&str, &str, &str, Rights); 3] = [
+pub const PEOPLE: [(&str, &str, &str, Rights); 4] = [
     ("9520001", "1111", "Amira K.", Rights::SELL),
     ("9520002", "2222", "Elin B.", Rights(1 | 2 | 4)),
     ("9520003", "3333", "Per S.", Rights::STOCK),
+    ("9520004", "4444", "Nadia M.", Rights(1 | 16 | 32)),
 ];
 
 fn now(steady: i64) -> Now {
     Now { wall: Millis(1_700_000_000_000 + steady), steady: Millis(steady) }
 }
 
+/// What else HQ knows of the store.
+#[derive(Default)]
+pub struct Beside {
+    /// A pos stands beside the device.
+    pub pos: bool,
+    /// Every name is as long as HQ takes it.
+    pub long_names: bool,
+}
+
+/// The row of the pos that stands beside.
+fn pos_row() -> Row {
+    let (authority, keys) = (SoftwareKeys::from_seed([1; 32]), SoftwareKeys::from_seed([9; 32]));
+    let device = DeviceId::new("s0001-p01").unwrap();
+    let origin = Origin::new(4).unwrap();
+    Row::sign(origin, &device, 1, Role::Pos, "T1", keys.public(), &authority)
+}
+
+/// That pos, which has heard nothing yet, and its row.
+pub fn a_pos_beside(folder: &Path, office: &Admission) -> (Replica, Row) {
+    let (keys, row) = (SoftwareKeys::from_seed([9; 32]), pos_row());
+    let rows = [&[row.clone()], office.rows.as_slice()].concat();
+    let admission = Admission { authority: office.authority, rows };
+    (database::open(&folder.join("pos"), &admission, Arc::new(keys)).unwrap(), row)
+}
+
 /// Admits a device of store 1 and brings it the master data.
-pub fn admit_and_fill(folder: &Path, device: &str, role: Role, label: &str) -> Admission {
+pub fn admit_and_fill(
+    folder: &Path,
+    device: &str,
+    role: Role,
+    label: &str,
+    beside: &Beside,
+) -> Admission {
     let authority = SoftwareKeys::from_seed([1; 32]);
     let hq_keys = SoftwareKeys::from_seed([2; 32]);
     let pos_keys = SoftwareKeys::from_seed(POS_SEED);
@@ -77,10 +109,12 @@ pub fn admit_and_fill(folder: &Path, device: &str, role: Role, label: &str) -> A
     };
     let own_admission = admission(&own, &hq_row);
     let mut hq = open_hq(folder, &admission(&hq_row, &own), hq_keys);
-    fill(&mut hq);
+    fill(&mut hq, beside);
     let mut pos = database::open(&folder.join("data"), &own_admission, Arc::new(pos_keys)).unwrap();
     exchange(&mut hq, &mut pos, &own.device, |pos| {
-        [1, 3].iter().all(|id| staff::employee(pos.db(), 1, *id).unwrap().is_some())
+        let everybody = (1..=4).all(|id| staff::employee(pos.db(), 1, id).unwrap().is_some());
+        let rows = allow_list::all(pos.db(), &authority.public()).unwrap();
+        everybody && rows.len() >= usize::from(beside.pos)
     });
     own_admission
 }
@@ -144,7 +178,12 @@ fn open_at(path: &Path, admission: &Admission, keys: SoftwareKeys) -> Replica {
     hq
 }
 
-fn fill(hq: &mut Replica) {
+fn fill(hq: &mut Replica, beside: &Beside) {
+    let long = if beside.long_names {
+        " of hand-washed Scandinavian double-faced merino wool, Donaudampfschifffahrtsgesellschaftskapitän"
+    } else {
+        ""
+    };
     let since = Moment(0);
     let chain = hq.write(Millis(1), |tx| -> Result<(), String> {
         let said = |error: selvedge_domain::master_data::MasterDataError| error.to_string();
@@ -154,6 +193,7 @@ fn fill(hq: &mut Replica) {
         let rate = NewTaxRate { store: 1, class: 1, valid_from: since, rate_ppm: 190_000 };
         upsert_tax_rate(tx, &rate).map_err(said)?;
         for ((sku, name, size, price, digits), place) in GOODS.into_iter().zip(1..) {
+            let name = &format!("{name}{long}");
             upsert_product(tx, &NewProduct { id: sku, name, department: None }).map_err(said)?;
             let favourite = Some(place);
             let variant = NewVariant {
@@ -186,16 +226,22 @@ fn fill(hq: &mut Replica) {
     let staff = hq.write(Millis(2), |tx| -> Result<(), String> {
         for ((badge, pin, name, rights), id) in PEOPLE.into_iter().zip(1..) {
             let pin_hash = staff::hash_pin(pin, &[9; 16]).map_err(|error| error.to_string())?;
+            let name: String = format!("{name}{long}").chars().take(80).collect();
+            let name = name.trim();
             let new = NewEmployee { store: 1, id, name, badge, pin_hash: &pin_hash, rights };
             staff::upsert(tx, &new).map_err(|error| error.to_string())?;
         }
         Ok(())
     });
     staff.unwrap();
+    if beside.pos {
+        let row = pos_row();
+        hq.write(Millis(3), |tx| allow_list::insert(tx, &row)).unwrap();
+    }
 }
 
 /// Lets both talk until the pos has heard what it must.
-fn exchange(
+pub fn exchange(
     hq: &mut Replica,
     pos: &mut Replica,
     device: &DeviceId,

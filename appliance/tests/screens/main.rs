@@ -7,5 +7,8 @@ mod discounts;
 mod device;
 mod full_disk;
 mod headquarters;
+mod office;
+mod office_browser;
 mod sale;
+mod stock;
 mod window;

@@ -432,20 +432,6 @@ fn what_has_no_price_is_sold_only_by_who_may_set_one() {
     assert_eq!(counter.receipts()[0].receipt.total, Money(8_400));
 }
 
-#[test]
-fn a_back_office_shows_its_devices_and_sells_nothing() {
-    let store = Store::back_office();
-    let counter = store.start();
-    let page = counter.get("/").page;
-    assert!(page.contains("Lindqvist · B1"), "{page}");
-    assert!(
-        page.contains("No device of this store is admitted yet"),
-        "an empty list says what to do: {page}"
-    );
-    assert_eq!(counter.get("/checkout").status, 404);
-    assert!(counter.get("/status.txt").page.starts_with("device s0001-b01 (back-office, store 1"));
-}
-
 // Proves TS-17.
 #[test]
 fn a_gift_costs_nothing_and_is_a_receipt_all_the_same() {

@@ -52,10 +52,15 @@ impl Window {
             json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
         let opened = window.send("", &wanted);
         window.session = format!("{}/{}", window.session, opened["sessionId"].as_str().unwrap());
-        let inner = window.run("return [1366 - innerWidth, 768 - innerHeight]");
-        let (wide, high) = (inner[0].as_i64().unwrap(), inner[1].as_i64().unwrap());
-        window.send("/window/rect", &json!({"width": 1366 + wide, "height": 768 + high}));
+        window.resize(1366, 768);
         Some(window)
+    }
+
+    /// Makes the inside of the window so wide and so high.
+    pub fn resize(&self, wide: i64, high: i64) {
+        let frame = self.run("return [outerWidth - innerWidth, outerHeight - innerHeight]");
+        let (beside, above) = (frame[0].as_i64().unwrap(), frame[1].as_i64().unwrap());
+        self.send("/window/rect", &json!({"width": wide + beside, "height": high + above}));
     }
 
     fn send(&self, path: &str, body: &Value) -> Value {
@@ -70,6 +75,15 @@ impl Window {
         let text = answer.body_mut().read_to_string().unwrap();
         let mut answer: Value = serde_json::from_str(&text).unwrap();
         answer["value"].take()
+    }
+
+    /// Keeps a picture of what the window shows.
+    pub fn picture(&self, path: &std::path::Path) {
+        let answer = self.agent.get(format!("{}/screenshot", self.session)).call();
+        let text = answer.unwrap().body_mut().read_to_string().unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        let picture = answer["value"].as_str().unwrap();
+        std::fs::write(path, decoded(picture)).unwrap();
     }
 
     /// Loads a page.
@@ -132,6 +146,19 @@ impl Window {
         let list = found.as_array().unwrap().iter();
         list.map(|finding| finding.as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// The bytes of a base64 text.
+fn decoded(text: &str) -> Vec<u8> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let place = |letter: u8| LETTERS.iter().position(|known| *known == letter).map(|at| at as u32);
+    let bits: Vec<u32> = text.bytes().filter_map(place).collect();
+    let mut bytes = Vec::with_capacity(bits.len());
+    for four in bits.chunks(4) {
+        let all = four.iter().fold(0, |all, six| all << 6 | six) << (6 * (4 - four.len()));
+        bytes.extend_from_slice(&all.to_be_bytes()[1..four.len()]);
+    }
+    bytes
 }
 
 fn port(driver: &mut Child) -> u16 {
