@@ -1,4 +1,4 @@
-//! The back office: who may enter, what stands on today, and store discounts
+//! Who enters the back office, today, store discounts
 
 use appliance::database;
 use selvedge_domain::basket::{BasketLine, Discount};
@@ -47,7 +47,17 @@ pub fn sell(counter: &Counter, sku: i64, at: i64) {
         let line = BasketLine { sku, quantity: 1, discount: Discount::None, open_price: None };
         let cash = Tender { kind: TenderKind::Cash, given: Money(100_000) };
         let (lines, tenders) = (vec![line], vec![cash]);
-        let sale = Sale { store: 1, cashier: 1, at: Moment(at), lines, tenders, customer: None };
+        let (customer, discount, shown) = (None, Discount::None, None);
+        let sale = Sale {
+            store: 1,
+            cashier: 1,
+            at: Moment(at),
+            lines,
+            tenders,
+            customer,
+            discount,
+            shown,
+        };
         sales::record(tx, &sale).map(drop).map_err(|error| error.to_string())
     });
 }

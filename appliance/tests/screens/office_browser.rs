@@ -1,4 +1,4 @@
-//! The back office in a real browser: empty, full, and with long texts
+//! The back office in a browser: empty, full, long texts
 
 use selvedge_domain::exceptions::{self, NewException, TOTALS_DIFFER};
 use selvedge_domain::moment::Moment;
