@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-build setup-bench setup-check setup-test check test bench demo rows fonts \
+.PHONY: help setup setup-build setup-bench setup-check setup-test check test bench demo pictures rows fonts \
 	format lints pure units tests binaries release simulator whole-simulator licences replicas-agree
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -36,6 +36,9 @@ test: setup-test format lints pure tests whole-simulator licences replicas-agree
 
 bench: setup-bench release ## print each figure beside its target (release build)
 	$(TARGET)/release/lab bench
+
+pictures: setup-bench release ## take a picture of every screen into pictures/, day and night, in every size
+	$(TARGET)/release/lab pictures --dir pictures
 
 rows: ## requirement rows shown by a test that ran and passed, and those without
 	@cargo run --quiet --locked -p lab -- rows --report $(REPORT)

@@ -4,6 +4,7 @@
 
 use crate::layout::free_port;
 use crate::process::{Process, Programs, wait_for};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::net::SocketAddr;
@@ -69,6 +70,21 @@ impl Browser {
     /// Runs a script in the page; its last argument is the function that takes the answer.
     pub fn answer(&self, script: &str, arguments: &[Value]) -> Result<Value, Fault> {
         self.ask("/execute/async", &json!({ "script": script, "args": arguments }))
+    }
+
+    /// Gives the page exactly this size.
+    pub fn resize(&self, width_px: u32, height_px: u32) -> Result<(), Fault> {
+        let size = json!({ "width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
+        self.ask("/goog/cdp/execute", &command).map(drop)
+    }
+
+    /// What the page looks like, as the bytes of a PNG file.
+    pub fn picture(&self) -> Result<Vec<u8>, Fault> {
+        let mut answer = self.agent.get(format!("{}/screenshot", self.session)).call()?;
+        let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
+        let text = answer["value"].as_str().ok_or("the browser gives no picture")?;
+        Ok(BASE64_STANDARD.decode(text)?)
     }
 
     fn ask(&self, path: &str, body: &Value) -> Result<Value, Fault> {

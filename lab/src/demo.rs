@@ -103,6 +103,68 @@ pub fn lay_out(
 /// Shows the tour until Ctrl-C.
 pub fn show(tour: &Tour) -> Result<(), TourError> {
     let runtime = Runtime::new()?;
+    let begun = begin(tour, &runtime)?;
+    runtime.block_on(until_asked_to_end(begun.start))?;
+    println!("Ending all processes.");
+    locked(&begun.shown.chain).stop_all();
+    Ok(())
+}
+
+/// A tour whose index page answers while its chain is being made.
+pub struct Begun {
+    /// Where the index page is.
+    pub index: SocketAddr,
+    shown: Arc<Shown>,
+    start: std::thread::JoinHandle<Result<(), ChainError>>,
+    _desk: Desk,
+}
+
+/// A tour with everybody at work. Dropping it ends all.
+pub struct Standing {
+    /// Where the index page is.
+    pub index: SocketAddr,
+    shown: Arc<Shown>,
+    _desk: Desk,
+}
+
+impl Begun {
+    /// Waits until everybody is at work.
+    pub fn stands(self) -> Result<Standing, TourError> {
+        match self.start.join() {
+            Ok(made) => made?,
+            Err(fault) => std::panic::resume_unwind(fault),
+        }
+        Ok(Standing { index: self.index, shown: self.shown, _desk: self._desk })
+    }
+}
+
+impl Standing {
+    /// The chain's world.
+    pub fn world(&self) -> &World {
+        &self.shown.world
+    }
+
+    /// Where the pages of a seat answer.
+    pub fn page(&self, seat: Seat) -> SocketAddr {
+        locked(&self.shown.chain).page(seat)
+    }
+
+    /// Pulls the cable of a device to its parent, or plugs it in.
+    pub fn plug(&self, seat: Seat, plugged: bool) {
+        if let Some(wire) = locked(&self.shown.chain).line(seat) {
+            if plugged { wire.heal() } else { wire.cut() }
+        }
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        locked(&self.shown.chain).stop_all();
+    }
+}
+
+/// Begins a tour.
+pub fn begin(tour: &Tour, runtime: &Runtime) -> Result<Begun, TourError> {
     let desk = Desk::at(tour.dir.clone())?;
     let mut world = World::from_seed(tour.seed, tour.stores);
     let past = history::plan(&mut world, tour.pos, tour.days, now_ms());
@@ -111,7 +173,7 @@ pub fn show(tour: &Tour) -> Result<(), TourError> {
     let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", tour.port)));
     let listener = listener.map_err(|error| TourError::Port(tour.port, error))?;
     let index = listener.local_addr()?;
-    let (chain, files) = lay_out(&world, wanted, &runtime)?;
+    let (chain, files) = lay_out(&world, wanted, runtime)?;
     let seats = chain.seats().into_iter().map(|seat| (seat, chain.page(seat))).collect();
     let shown = Arc::new(Shown {
         world,
@@ -126,10 +188,7 @@ pub fn show(tour: &Tour) -> Result<(), TourError> {
     let start = std::thread::spawn(move || make(&made, &files, &past, &handle));
     let asked = shown.clone();
     std::thread::spawn(move || keep_asking(&asked));
-    runtime.block_on(until_asked_to_end(start))?;
-    println!("Ending all processes.");
-    locked(&shown.chain).stop_all();
-    Ok(())
+    Ok(Begun { index, shown, start, _desk: desk })
 }
 
 fn now_ms() -> i64 {

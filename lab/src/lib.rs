@@ -28,6 +28,7 @@ pub mod bench_desk;
 pub mod cpu;
 pub mod plain_sale;
 pub mod browser;
+pub mod pictures;
 pub mod slow_sync;
 pub mod segments;
 pub mod bench;

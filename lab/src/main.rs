@@ -1,7 +1,7 @@
 //! The lab's commands, one for each room
 
 use clap::{Parser, Subcommand};
-use lab::{bench, check, demo, hold, replay, rows};
+use lab::{bench, check, demo, hold, pictures, replay, rows};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,6 +59,15 @@ enum Command {
         /// One bench alone
         name: Option<String>,
     },
+    /// Takes a picture of every screen, in every size, as PNG files
+    Pictures {
+        /// The folder for the files
+        #[arg(long, default_value = "pictures")]
+        dir: PathBuf,
+        /// Only the screens whose name begins so
+        #[arg(default_value = "")]
+        only: String,
+    },
     /// Reads the test runner's report: which requirement rows have a test that ran and passed
     Rows {
         /// The report
@@ -110,6 +119,10 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + 
                 }),
             };
             Ok(if kept? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Pictures { dir, only } => {
+            pictures::take(&dir, &only)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Rows { report, root } => show_rows(&root, &report),
         Command::Hold { parent, program } => match program.split_first() {
