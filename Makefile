@@ -58,7 +58,7 @@ setup-check:
 	@.ci/setup build nextest
 
 setup-test:
-	@.ci/setup build nextest deny brokers browser
+	@.ci/setup build nextest deny brokers browser axe
 
 format:
 	cargo fmt --all --check

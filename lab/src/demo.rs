@@ -115,7 +115,7 @@ pub struct Begun {
     /// Where the index page is.
     pub index: SocketAddr,
     shown: Arc<Shown>,
-    start: std::thread::JoinHandle<Result<(), ChainError>>,
+    start: std::thread::JoinHandle<Result<(), TourError>>,
     _desk: Desk,
 }
 

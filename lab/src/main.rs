@@ -1,7 +1,7 @@
 //! The lab's commands, one for each room
 
 use clap::{Parser, Subcommand};
-use lab::{bench, check, demo, hold, pictures, replay, rows};
+use lab::{bench, check, demo, hold, pictures, replay, rows, walk};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -68,6 +68,12 @@ enum Command {
         #[arg(default_value = "")]
         only: String,
     },
+    /// Measures every screen in a browser: sizes in millimetres, contrast, overflow, names
+    Walk {
+        /// Only the screens whose name begins so
+        #[arg(default_value = "")]
+        only: String,
+    },
     /// Reads the test runner's report: which requirement rows have a test that ran and passed
     Rows {
         /// The report
@@ -123,6 +129,11 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + 
         Command::Pictures { dir, only } => {
             pictures::take(&dir, &only)?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Walk { only } => {
+            let walk = walk::walk(&only)?;
+            print!("{}", walk.text());
+            Ok(if walk.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Rows { report, root } => show_rows(&root, &report),
         Command::Hold { parent, program } => match program.split_first() {
