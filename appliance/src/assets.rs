@@ -1,4 +1,4 @@
-//! Style sheet, script and icon, named by their hash
+//! Style sheet, scripts and icon, named by their hash
 //!
 //! A name with its hash may be kept by the browser for a year: other bytes
 //! have another name.
@@ -25,10 +25,12 @@ pub struct Assets {
     pub office_style: String,
     /// Path of the script.
     pub script: String,
+    /// Path of the script of the pad of digits: on the screens that have one.
+    pub pad: String,
     /// Path of the icon.
     pub icon: String,
     /// All of them.
-    pub all: [Asset; 4],
+    pub all: [Asset; 5],
 }
 
 /// The files that this build carries.
@@ -37,13 +39,15 @@ pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let office = asset("css", "text/css; charset=utf-8", include_str!("../static/office.css"));
     let script =
         asset("js", "text/javascript; charset=utf-8", include_str!("../static/selvedge.js"));
+    let pad = asset("js", "text/javascript; charset=utf-8", include_str!("../static/pad.js"));
     let icon = asset("svg", "image/svg+xml", include_str!("../static/icon.svg"));
     Assets {
         style: style.path.clone(),
         office_style: office.path.clone(),
         script: script.path.clone(),
+        pad: pad.path.clone(),
         icon: icon.path.clone(),
-        all: [style, office, script, icon],
+        all: [style, office, script, pad, icon],
     }
 });
 
@@ -63,9 +67,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_holds_its_limit_and_pages_nothing_foreign() {
-        let script = include_str!("../static/selvedge.js");
+    fn the_scripts_hold_their_limits_and_page_nothing_foreign() {
+        // The pad is a file of its own: the checkout has none, and needs the room to find while somebody types.
+        let (script, pad) =
+            (include_str!("../static/selvedge.js"), include_str!("../static/pad.js"));
         assert!(script.len() <= 6 * 1_024, "the script has {} bytes", script.len());
+        assert!(pad.len() <= 1_024, "the script of the pad has {} bytes", pad.len());
         for asset in &ASSETS.all {
             let foreign = asset.text.replace("http://www.w3.org/2000/svg", "");
             assert!(!foreign.contains("//cdn") && !foreign.contains("http"), "{}", asset.path);

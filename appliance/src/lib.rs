@@ -29,6 +29,7 @@ pub mod signon;
 pub mod basket_view;
 pub mod page;
 pub mod follower;
+pub mod find_view;
 
 pub mod office;
 

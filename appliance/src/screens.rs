@@ -3,6 +3,7 @@
 pub mod checkout;
 pub mod correct;
 pub mod done;
+pub mod find;
 pub mod offers;
 pub mod pay;
 pub mod people;
@@ -19,6 +20,7 @@ pub fn pos() -> Router<Page> {
     Router::new()
         .merge(signon::routes())
         .merge(checkout::routes())
+        .merge(find::routes())
         .merge(pay::routes())
         .merge(done::routes())
 }

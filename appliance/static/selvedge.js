@@ -1,4 +1,4 @@
-// Swaps fragments, posts forms, hears the scanner, fills amounts, beats.
+// Swaps fragments, posts forms, finds while somebody types, hears the scanner, beats.
 (() => {
   'use strict';
   const first = pick => document.querySelector(pick);
@@ -73,6 +73,7 @@
 
   let line = Promise.resolve();
   function post(form, fields) {
+    asked++;
     line = line.then(async () => {
       try {
         const ok = await take(await send(form.action, fields));
@@ -99,26 +100,25 @@
   });
 
   document.addEventListener('click', async act => {
-    const link = act.target.closest('a[data-swap]'), digit = act.target.closest('[data-digit]');
-    if (digit) type(digit);
+    const link = act.target.closest('a[data-swap]');
     if (!link) return;
     act.preventDefault();
+    asked++;
     try { await take(await send(link.href)); } catch { location.assign(link.href); }
   });
 
-  // Digits fill an amount from the right; in a PIN they are simply added.
-  function type(key) {
-    const field = find(key.closest('[data-for]').dataset.for), places = field.dataset.decimals;
-    let digits = field.value.replace(/\D/g, '');
-    digits = key.dataset.digit === 'back' ? digits.slice(0, -1) : digits + key.dataset.digit;
-    field.value = places === undefined ? digits : amount(digits, +places);
-  }
-  function amount(digits, places) {
-    digits = digits.replace(/^0+/, '').slice(0, 9);
-    if (!digits || !places) return digits;
-    digits = digits.padStart(places + 1, '0');
-    return digits.slice(0, -places) + '.' + digits.slice(-places);
-  }
+  // What is typed is looked for meanwhile. A question that a later letter, an act or a scan overtook is dropped.
+  let asked = 0;
+  document.addEventListener('input', async act => {
+    const field = act.target, mine = ++asked, url = field.dataset.look;
+    if (!url) return;
+    await pause(90);
+    if (mine !== asked) return;
+    try {
+      const answer = await fetch(url + encodeURIComponent(field.value), { headers: parts });
+      if (answer.ok && mine === asked) swap(await answer.text());
+    } catch { /* The next letter asks again. */ }
+  });
 
   // A scanner types faster than a hand: a burst is a scan, wherever the focus is.
   let burst = '', since = 0, before = '';

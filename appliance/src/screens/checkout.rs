@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use selvedge_domain::catalogue::Store;
+use selvedge_domain::catalogue::{ScanError, Store};
 use selvedge_domain::money::{Amount, Money};
 use selvedge_domain::receipts;
 use selvedge_domain::sales::SaleError;
@@ -17,9 +17,10 @@ use crate::amounts::{moment, sentence};
 use crate::basket_rows::BasketWrite;
 use crate::basket_view::{self, BasketView, Chosen, PastReceipt, Scene, Sheet};
 use crate::database::Reader;
+use crate::find_view::{self, FindView, Finding, Key};
 use crate::page::{self, Fields, Frame, Page, PageError, Shared, Wants, field};
 use crate::payment;
-use crate::ringing::{CHECKOUT, RingError, Ringing};
+use crate::ringing::{CHECKOUT, RingError, Ringing, shortened};
 use crate::signon::SignedOn;
 
 /// The screen's name, for its EventSource.
@@ -50,6 +51,7 @@ struct Checkout {
     basket: BasketView,
     said: String,
     typed: String,
+    find: Option<FindView>,
 }
 
 #[derive(Template)]
@@ -57,6 +59,7 @@ struct Checkout {
 struct CheckoutParts {
     frame: Frame,
     basket: BasketView,
+    find: Option<FindView>,
     said: String,
 }
 
@@ -87,6 +90,8 @@ pub struct Refusal {
     pub chosen: Chosen,
     /// The total that was shown before, when it has moved.
     pub was: Option<Money>,
+    /// What is found instead of the tags, or nothing.
+    pub find: Option<FindView>,
 }
 
 async fn show(
@@ -216,19 +221,11 @@ async fn ring(
             _ => Ok(page::go(&place)),
         },
         Err(error) => {
-            let status = match error {
-                RingError::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            let refusal = Refusal {
-                said: sentence(&error.to_string()),
-                typed: field(&fields, "code").to_owned(),
-                chosen: Chosen::parse(
-                    fields.get("line").map(String::as_str),
-                    fields.get("sheet").map(String::as_str),
-                ),
-                was: None,
-            };
+            let typed = field(&fields, "code");
+            if wants == Wants::Page && is_sought(&error, typed) {
+                return Ok(page::go(&find_view::address(typed)));
+            }
+            let (status, refusal) = not_rung(shared, db, &fields, &error)?;
             draw(shared, db, &who, wants, status, refusal)
         }
     })
@@ -243,6 +240,47 @@ fn chosen(place: &str) -> Option<Chosen> {
         Some(("?sheet", sheet)) => Some(Chosen::parse(None, Some(sheet))),
         Some(_) => None,
     }
+}
+
+/// Whether words were typed where a code would have been rung up.
+fn is_sought(error: &RingError, typed: &str) -> bool {
+    let is_code = !matches!(error, RingError::Unknown(ScanError::Unreadable(_)));
+    !is_code && typed.chars().any(char::is_alphabetic)
+}
+
+/// Why nothing was rung up, with what can be found for it.
+fn not_rung(
+    shared: &Shared,
+    db: &Reader,
+    fields: &Fields,
+    error: &RingError,
+) -> Result<(StatusCode, Refusal), PageError> {
+    let typed = field(fields, "code").to_owned();
+    let choice = |name: &str| fields.get(name).map(String::as_str);
+    let chosen = Chosen::parse(choice("line"), choice("sheet"));
+    let mut said = sentence(&error.to_string());
+    let mut status = StatusCode::UNPROCESSABLE_ENTITY;
+    let mut find = None;
+    let is_sought = is_sought(error, &typed);
+    let is_unlisted =
+        matches!(error, RingError::Unknown(ScanError::UnknownGtin(_) | ScanError::UnknownSku(_)));
+    if is_sought || is_unlisted {
+        let store = shared.store_data(db)?.ok_or(PageError::NoMasterData)?;
+        find = Some(Finding::here(shared, db, &store).results(&typed)?);
+    }
+    if is_sought {
+        (status, said) = (StatusCode::OK, String::new());
+    }
+    if matches!(error, RingError::Unknown(ScanError::UnknownGtin(_))) {
+        said = format!(
+            "Not in this store's list: {}. Find it by its name, or check the digits.",
+            shortened(&typed)
+        );
+    }
+    if matches!(error, RingError::Database(_)) {
+        status = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok((status, Refusal { said, typed, chosen, was: None, find }))
 }
 
 fn rung(
@@ -274,7 +312,7 @@ pub fn draw(
     refusal: Refusal,
 ) -> Result<Response, PageError> {
     let basket = basket(shared, db, who, refusal.chosen)?;
-    let Refusal { mut said, typed, was, .. } = refusal;
+    let Refusal { mut said, typed, was, find, .. } = refusal;
     if let (Some(was), Some(store)) = (was, shared.store_data(db)?)
         && was.0 != basket.total_minor
         && basket.payable
@@ -286,11 +324,11 @@ pub fn draw(
     match wants {
         Wants::Page => {
             let frame = shared.frame(db, SCREEN, Some(who))?;
-            page::html(status, &Checkout { frame, basket, said, typed })
+            page::html(status, &Checkout { frame, basket, said, typed, find })
         }
         Wants::Parts => {
             let frame = shared.frame_of_parts(SCREEN, who);
-            page::html(status, &CheckoutParts { frame, basket, said })
+            page::html(status, &CheckoutParts { frame, basket, find, said })
         }
     }
 }

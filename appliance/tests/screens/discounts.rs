@@ -99,7 +99,7 @@ fn a_card_is_typed_replaced_and_taken_off_in_its_sheet() {
 fn what_is_no_card_either_is_refused_as_the_code_that_it_is() {
     let store = Store::new();
     let counter = open(&store, noon);
-    refused(&counter.scan("9520000000004"), "Nothing in this store&#39;s list bears");
+    refused(&counter.scan("9520000000004"), "Not in this store&#39;s list");
     refused(&counter.scan("77777"), "There is no SKU 77777");
 }
 

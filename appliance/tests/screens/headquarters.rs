@@ -37,6 +37,10 @@ pub const GOODS: [(i64, &str, &str, i64, u64); 5] = [
     (1005, "Boot laces", "120 cm", 490, 952_004_100_735),
 ];
 
+/// A product in two sizes: its number, and SKU, size and price in cents of each.
+pub const RANGE: (i64, [(i64, &str, i64); 2]) =
+    (2000, [(2001, "48", 8_900), (2002, "W31/L34", 9_900)]);
+
 /// A SKU that nobody has given a price.
 pub const UNPRICED: i64 = 1099;
 
@@ -206,6 +210,17 @@ fn fill(hq: &mut Replica, beside: &Beside) {
             };
             upsert_variant(tx, &variant).map_err(said)?;
             upsert_gtin(tx, Gtin::complete(digits).unwrap(), sku).map_err(said)?;
+            let unit = Money(price);
+            upsert_price(tx, &NewPrice { sku, store: 0, currency, valid_from: since, unit })
+                .map_err(said)?;
+        }
+        let (product, sizes) = RANGE;
+        let range = NewProduct { id: product, name: "Cord trousers", department: None };
+        upsert_product(tx, &range).map_err(said)?;
+        for (sku, size, price) in sizes {
+            let (size, colour, favourite) = (Some(size), Some("olive"), None);
+            let variant = NewVariant { sku, product, size, colour, tax_class: 1, favourite };
+            upsert_variant(tx, &variant).map_err(said)?;
             let unit = Money(price);
             upsert_price(tx, &NewPrice { sku, store: 0, currency, valid_from: since, unit })
                 .map_err(said)?;

@@ -4,6 +4,7 @@ mod badge;
 mod browser;
 mod counter;
 mod discounts;
+mod find;
 mod device;
 mod full_disk;
 mod headquarters;
