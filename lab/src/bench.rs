@@ -14,6 +14,8 @@ pub mod idle;
 
 pub mod paint;
 
+pub mod search;
+
 use crate::bench_desk::Fault;
 use crate::figure::{Figure, Kept};
 use std::process::Command;
@@ -30,6 +32,7 @@ const BENCHES: &[(&str, Measure)] = &[
     ("latency", latency::measure),
     ("idle", idle::measure),
     ("paint", paint::measure),
+    ("search", search::measure),
 ];
 
 /// Runs one bench in this process. None when there is no such bench.

@@ -33,6 +33,7 @@ pub mod pictures;
 pub mod walk;
 pub mod slow_sync;
 pub mod segments;
+pub mod big_list;
 pub mod bench;
 pub mod meter;
 pub mod replay;
