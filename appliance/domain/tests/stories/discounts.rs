@@ -156,6 +156,20 @@ fn a_tag_says_what_one_costs_now() {
     assert_eq!(gift.price_now(), None);
 }
 
+#[test]
+fn a_scan_does_not_read_discounts_that_have_ended() {
+    let db = world();
+    let plan = format!("EXPLAIN QUERY PLAN {}", catalogue::TERMS_SQL);
+    let mut steps = db.prepare(&plan).unwrap();
+    let steps: Vec<String> = steps
+        .query_map((1, "EUR", 1, 50), |row| row.get(3))
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
+    let ended = "INDEX store_discount_product (store=? AND product=? AND valid_to>?)";
+    assert!(steps.iter().any(|step| step.contains(ended)), "{steps:#?}");
+}
+
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
 
