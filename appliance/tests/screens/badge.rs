@@ -26,9 +26,9 @@ fn without_a_sign_on_every_deed_leads_to_the_sign_on() {
     let fields = [("request", "12345678"), ("csrf", ""), ("code", "1001"), ("shown", "0")];
     let all_refused = |counter: &mut Counter| {
         for deed in DEEDS {
-            // The answer comes before the form was read, and ends the connection.
-            counter.wipe_browser();
             let answer = counter.post(deed, &fields);
+            // It came before the form was read, and ended the connection.
+            counter.wipe_browser();
             assert_eq!((answer.status, answer.place.as_str()), (303, "/signon"), "{deed}");
         }
     };
