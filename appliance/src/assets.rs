@@ -29,30 +29,38 @@ pub struct Assets {
     pub pad: String,
     /// Path of the icon.
     pub icon: String,
+    /// Path of the kiosk's style sheet.
+    pub kiosk_style: String,
+    /// Path of the kiosk's script.
+    pub kiosk_script: String,
     /// All of them.
-    pub all: [Asset; 5],
+    pub all: Vec<Asset>,
 }
 
 /// The files that this build carries.
 pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
-    let style = asset("css", "text/css; charset=utf-8", include_str!("../static/selvedge.css"));
-    let office = asset("css", "text/css; charset=utf-8", include_str!("../static/office.css"));
-    let script =
-        asset("js", "text/javascript; charset=utf-8", include_str!("../static/selvedge.js"));
-    let pad = asset("js", "text/javascript; charset=utf-8", include_str!("../static/pad.js"));
-    let icon = asset("svg", "image/svg+xml", include_str!("../static/icon.svg"));
+    let (css, js) = ("text/css; charset=utf-8", "text/javascript; charset=utf-8");
+    let style = asset("selvedge", "css", css, include_str!("../static/selvedge.css"));
+    let office = asset("office", "css", css, include_str!("../static/office.css"));
+    let script = asset("selvedge", "js", js, include_str!("../static/selvedge.js"));
+    let pad = asset("pad", "js", js, include_str!("../static/pad.js"));
+    let icon = asset("selvedge", "svg", "image/svg+xml", include_str!("../static/icon.svg"));
+    let kiosk_style = asset("kiosk", "css", css, include_str!("../static/kiosk.css"));
+    let kiosk_script = asset("kiosk", "js", js, include_str!("../static/kiosk.js"));
     Assets {
         style: style.path.clone(),
         office_style: office.path.clone(),
         script: script.path.clone(),
         pad: pad.path.clone(),
         icon: icon.path.clone(),
-        all: [style, office, script, pad, icon],
+        kiosk_style: kiosk_style.path.clone(),
+        kiosk_script: kiosk_script.path.clone(),
+        all: vec![style, office, script, pad, icon, kiosk_style, kiosk_script],
     }
 });
 
-fn asset(ending: &str, kind: &'static str, text: &'static str) -> Asset {
-    Asset { path: format!("/static/selvedge-{:016x}.{ending}", fingerprint(text)), kind, text }
+fn asset(name: &str, ending: &str, kind: &'static str, text: &'static str) -> Asset {
+    Asset { path: format!("/static/{name}-{:016x}.{ending}", fingerprint(text)), kind, text }
 }
 
 /// FNV-1a: tells texts apart, protects nothing.
@@ -73,6 +81,8 @@ mod tests {
             (include_str!("../static/selvedge.js"), include_str!("../static/pad.js"));
         assert!(script.len() <= 6 * 1_024, "the script has {} bytes", script.len());
         assert!(pad.len() <= 1_024, "the script of the pad has {} bytes", pad.len());
+        let kiosk = include_str!("../static/kiosk.js");
+        assert!(kiosk.len() <= 3 * 1_024, "the kiosk's script has {} bytes", kiosk.len());
         for asset in &ASSETS.all {
             let foreign = asset.text.replace("http://www.w3.org/2000/svg", "");
             assert!(!foreign.contains("//cdn") && !foreign.contains("http"), "{}", asset.path);

@@ -1,4 +1,4 @@
-//! Each setting with its name, default and meaning
+//! Reads and weighs the settings of a device
 //!
 //! One TOML file per device. A key that nobody knows is refused: a setting
 //! spelled wrong and silently ignored is found by a customer, not by us.
@@ -9,111 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
-/// One setting as the manual shows it.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// The key in the file.
-    pub name: &'static str,
-    /// An example, as TOML.
-    pub example: &'static str,
-    /// What holds without the key; empty when the key is needed.
-    pub default: &'static str,
-    /// What it does.
-    pub meaning: &'static str,
-}
-
-const fn setting(
-    name: &'static str,
-    example: &'static str,
-    default: &'static str,
-    meaning: &'static str,
-) -> Setting {
-    Setting { name, example, default, meaning }
-}
-
-/// Every key of the file, in the order of the manual.
-pub const SETTINGS: &[Setting] = &[
-    setting(
-        "device",
-        "\"s0001-p01\"",
-        "",
-        "Name of this device, as HQ admitted it. At most 16 of a-z, 0-9 and -.",
-    ),
-    setting("role", "\"pos\"", "", "What the device is in its store: \"pos\" or \"back-office\"."),
-    setting(
-        "data",
-        "\"/var/lib/selvedge\"",
-        "",
-        "Folder of the databases and of the key file. Made when it is missing.",
-    ),
-    setting(
-        "admission",
-        "\"/etc/selvedge/admission.txt\"",
-        "",
-        "File that `hq-bridge devices admit` printed for this device.",
-    ),
-    setting(
-        "listen",
-        "\"127.0.0.1:8080\"",
-        "127.0.0.1:8080",
-        "Address where the pages answer. Keep it on loopback.",
-    ),
-    setting(
-        "parent",
-        "\"mqtt://127.0.0.1:1883\"",
-        "none",
-        "Broker of the parent: the back office for a pos, HQ for a back office. Without it the device works alone.",
-    ),
-    setting(
-        "broker_listen",
-        "\"127.0.0.1:1883\"",
-        "none",
-        "Back office only: address of the broker that this program starts for the devices of its store.",
-    ),
-    setting(
-        "external_broker",
-        "\"mqtt://127.0.0.1:1883\"",
-        "none",
-        "Back office only: a broker that is already there, instead of broker_listen.",
-    ),
-    setting(
-        "beat_s",
-        "10",
-        "10",
-        "Seconds between two beats, which prove the whole way to HQ. 1 to 3600.",
-    ),
-    setting(
-        "time_zone",
-        "\"Europe/Berlin\"",
-        "UTC",
-        "Time zone of the clock on screen, by its name in the time zone database.",
-    ),
-    setting("panel_width_px", "1366", "1366", "Width of the panel in pixels. 320 to 16000."),
-    setting(
-        "panel_width_mm",
-        "341",
-        "341",
-        "Width of the panel in millimetres: sizes on screen are physical. 50 to 3000.",
-    ),
-    setting(
-        "lock_after_s",
-        "90",
-        "90",
-        "Seconds without tap or scan until the screen asks for the badge again. 10 to 86400.",
-    ),
-    setting(
-        "space_min_mib",
-        "64",
-        "64",
-        "Free disk space below which no money is taken. 1 to 1000000.",
-    ),
-    setting(
-        "fonts",
-        "\"/usr/share/selvedge/fonts\"",
-        "none",
-        "Folder with the two files of Atkinson Hyperlegible Next (latin.woff2, latin-ext.woff2). Without it those that this build carries are used (make fonts), else the system's face.",
-    ),
-];
+use crate::texts::{self, Language};
 
 /// What a device is in its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -123,6 +19,37 @@ pub enum DeviceRole {
     BackOffice,
     /// Where people buy.
     Pos,
+}
+
+/// Whom the screens of a pos are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A cashier sells.
+    Checkout,
+    /// A customer looks.
+    Kiosk,
+}
+
+/// Which set of colours a screen takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Light {
+    /// Dark letters on a light page.
+    #[default]
+    Day,
+    /// Light letters on dark cloth.
+    Night,
+}
+
+impl Light {
+    /// As the page says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Light::Day => "day",
+            Light::Night => "night",
+        }
+    }
 }
 
 /// The settings of one device.
@@ -148,6 +75,12 @@ pub struct Config {
     pub beat_ms: i64,
     /// Time zone of the clock on screen.
     pub time_zone: Tz,
+    /// Whom the screens are for.
+    pub modes: Vec<Mode>,
+    /// Languages of the kiosk, the first one first.
+    pub languages: Vec<&'static Language>,
+    /// Which colours the kiosk has.
+    pub light: Light,
     /// The panel in pixels.
     pub panel_width_px: u32,
     /// The panel in millimetres.
@@ -207,6 +140,9 @@ struct Written {
     external_broker: Option<String>,
     beat_s: Option<i64>,
     time_zone: Option<String>,
+    modes: Option<Vec<Mode>>,
+    languages: Option<Vec<String>>,
+    light: Option<Light>,
     panel_width_px: Option<i64>,
     panel_width_mm: Option<i64>,
     lock_after_s: Option<i64>,
@@ -259,6 +195,9 @@ impl Weigh<'_> {
             external_broker: self.broker("external_broker", written.external_broker)?,
             beat_ms: self.within("beat_s", written.beat_s.unwrap_or(10), 1, 3_600)? * 1_000,
             time_zone: self.zone(written.time_zone.as_deref().unwrap_or("UTC"))?,
+            modes: self.modes(written.modes)?,
+            languages: self.languages(written.languages)?,
+            light: written.light.unwrap_or_default(),
             panel_width_px: self.size(
                 "panel_width_px",
                 written.panel_width_px.unwrap_or(1_366),
@@ -316,6 +255,33 @@ impl Weigh<'_> {
                 .refuse("external_broker", "and broker_listen exclude each other; keep one");
         }
         Ok(())
+    }
+
+    fn modes(&self, written: Option<Vec<Mode>>) -> Result<Vec<Mode>, ConfigError> {
+        let modes = written.unwrap_or_else(|| vec![Mode::Checkout, Mode::Kiosk]);
+        if modes.is_empty() {
+            return self.refuse("modes", "must name \"checkout\", \"kiosk\", or both");
+        }
+        Ok(modes)
+    }
+
+    fn languages(
+        &self,
+        written: Option<Vec<String>>,
+    ) -> Result<Vec<&'static Language>, ConfigError> {
+        let Some(written) = written.filter(|codes| !codes.is_empty()) else {
+            let others = texts::languages().iter().filter(|one| one.code() != texts::FALLBACK);
+            return Ok(std::iter::once(texts::fallback()).chain(others).collect());
+        };
+        let known: Vec<&str> = texts::languages().iter().map(Language::code).collect();
+        let find = |code: &String| match texts::language(code) {
+            Some(language) => Ok(language),
+            None => self.refuse(
+                "languages",
+                format!("names \"{code}\", but there are only {}", known.join(", ")),
+            ),
+        };
+        written.iter().map(find).collect()
     }
 
     fn address(&self, key: &'static str, text: &str) -> Result<SocketAddr, ConfigError> {
@@ -379,26 +345,10 @@ impl Weigh<'_> {
     }
 }
 
-/// The manual page of the settings, as a TOML file with comments.
-pub fn manual() -> String {
-    let mut text = String::new();
-    for setting in SETTINGS {
-        let default = if setting.default.is_empty() {
-            "needed".to_owned()
-        } else {
-            format!("default {}", setting.default)
-        };
-        text.push_str(&format!(
-            "# {} ({default})\n{} = {}\n\n",
-            setting.meaning, setting.name, setting.example
-        ));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{SETTINGS, manual};
 
     const NEEDED: &str =
         "device = \"s0001-p01\"\nrole = \"pos\"\ndata = \"/d\"\nadmission = \"/a\"\n";
@@ -442,6 +392,8 @@ mod tests {
             ("listen = \"here\"", "listen must be ADDRESS:PORT"),
             ("parent = \"http://x\"", "parent must be mqtt://HOST:PORT"),
             ("broker_listen = \"127.0.0.1:1\"", "broker_listen is for a back office"),
+            ("modes = []", "modes must name \"checkout\", \"kiosk\", or both"),
+            ("languages = [\"xx\"]", "languages names \"xx\", but there are only de, en"),
             ("panel_width_mm = 1", "panel_width_mm must lie between 50 and 3000"),
         ] {
             let sentence = sentence(&format!("{NEEDED}{line}\n"));

@@ -3,6 +3,8 @@
 pub mod amounts;
 pub mod assets;
 pub mod clock;
+pub mod texts;
+pub mod settings;
 pub mod config;
 pub mod doors;
 pub mod fonts;
@@ -12,6 +14,9 @@ pub mod local_time;
 pub mod freshness;
 pub mod standing;
 pub mod status;
+
+pub mod readers;
+pub mod kiosk;
 
 pub mod baskets;
 pub mod basket_rows;
@@ -40,5 +45,6 @@ pub mod today_sales;
 pub mod screens;
 
 pub mod health;
+pub mod kiosk_door;
 pub mod live;
 pub mod server;

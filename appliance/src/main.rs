@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use appliance::baskets::{self, Baskets};
 use appliance::clock;
-use appliance::config::{self, Config, DeviceRole};
+use appliance::config::{Config, DeviceRole};
 use appliance::database::{self, Database, Setup};
 use appliance::keys;
 use appliance::page::{Page, Shared};
 use appliance::server;
+use appliance::settings;
 use appliance::status;
 use clap::{Parser, Subcommand};
 use selvedge_sync::admission::Admission;
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
         Command::Identity(file) => identity(&file.config),
         Command::Status(file) => print_status(&file.config),
         Command::Settings => {
-            print!("{}", config::manual());
+            print!("{}", settings::manual());
             Ok(())
         }
         Command::Broker { listen } => {

@@ -177,6 +177,11 @@ impl Shared {
         Moment((self.wall_ms)())
     }
 
+    /// The clock that `now` reads.
+    pub fn wall(&self) -> fn() -> i64 {
+        self.wall_ms
+    }
+
     /// The baskets; whoever holds them is alone with them.
     pub fn baskets(&self) -> MutexGuard<'_, Baskets> {
         self.baskets.lock().unwrap_or_else(PoisonError::into_inner)
@@ -406,6 +411,24 @@ impl Page {
             resumed.await.ok()?.ok()?;
         }
         self.0.sign_ons.who(&cookie, steady, self.0.config.lock_after_ms)
+    }
+
+    /// Ends the sign-on of a browser, locked or not, and says whether it had one. The basket stays.
+    pub async fn leave(&self, headers: &HeaderMap) -> bool {
+        let Some(cookie) = cookie(headers, &self.cookie_name()) else { return false };
+        let shared = Arc::clone(&self.0);
+        let left = tokio::task::spawn_blocking(move || -> rusqlite::Result<()> {
+            let mut baskets = shared.baskets();
+            shared.sign_ons.resume(&baskets, &cookie, clock::steady_ms())?;
+            if shared.sign_ons.is_of(&cookie) {
+                shared.sign_ons.sign_off(&mut baskets)?;
+            }
+            Ok(())
+        });
+        if !matches!(left.await, Ok(Ok(()))) {
+            tracing::warn!("a sign-on could not be ended in the file; it ends with its cookie");
+        }
+        true
     }
 
     /// Browsers share cookies between the ports of a host, so each device has a name of its own.

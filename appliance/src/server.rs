@@ -7,15 +7,17 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 
 use crate::assets::ASSETS;
-use crate::config::DeviceRole;
+use crate::config::{DeviceRole, Mode};
 use crate::follower;
 use crate::fonts;
 use crate::health;
+use crate::kiosk;
+use crate::kiosk_door;
 use crate::live;
 use crate::page::Page;
 use crate::screens;
@@ -51,23 +53,53 @@ pub enum ServeError {
 
 /// Every page of this device.
 pub fn router(page: Page) -> Router {
-    let screens = match page.0.config.role {
-        DeviceRole::Pos => screens::pos(),
-        DeviceRole::BackOffice => screens::back_office(),
+    let pages = match page.0.config.role {
+        DeviceRole::Pos => pos(&page),
+        DeviceRole::BackOffice => screens::back_office().merge(live::routes()).fallback(no_page),
     };
-    screens
-        .merge(live::routes())
+    let kiosk = kiosk_of(&page);
+    let pages = pages
         .merge(health::routes())
         .route("/status", get(status_json))
         .route("/status.txt", get(status_text))
         .route("/panel.css", get(panel))
         .route("/static/{name}", get(asset))
         .route("/fonts/{name}", get(font))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "There is no such page. Go to /.\n") })
+        .with_state(page);
+    let pages = match kiosk {
+        Some(kiosk) => {
+            pages.nest("/kiosk", kiosk).route("/kiosk/", get(|| async { Redirect::to("/kiosk") }))
+        }
+        None => pages,
+    };
+    pages
         .layer(middleware::from_fn(own_forms_only))
         .layer(middleware::from_fn(headers))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .with_state(page)
+}
+
+/// The checkout, where this device is one.
+fn pos(page: &Page) -> Router<Page> {
+    if page.0.config.modes.contains(&Mode::Checkout) {
+        return screens::pos().merge(live::routes()).fallback(no_page);
+    }
+    Router::new().route("/", get(|| async { Redirect::to("/kiosk") })).fallback(only_kiosk)
+}
+
+/// The kiosk, where this device is one, behind the door that signs everybody off.
+fn kiosk_of(page: &Page) -> Option<Router> {
+    let config = &page.0.config;
+    let is_kiosk = config.role == DeviceRole::Pos && config.modes.contains(&Mode::Kiosk);
+    let door = middleware::from_fn_with_state(page.clone(), kiosk_door::sign_off_first);
+    is_kiosk.then(|| kiosk::router(kiosk_door::kiosk(&page.0)).layer(door))
+}
+
+async fn no_page() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "There is no such page. Go to /.\n")
+}
+
+async fn only_kiosk() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "This device is a kiosk and sells nothing. Go to /kiosk.\n")
 }
 
 /// Takes the address before anything is promised to anybody.

@@ -115,6 +115,11 @@ impl SignOns {
         (steady_ms - kept.active_ms <= lock_after_ms).then(|| kept.signed_on.clone())
     }
 
+    /// Whether the sign-on is of this cookie, however long the screen has been still.
+    pub fn is_of(&self, cookie: &str) -> bool {
+        self.lock().as_ref().is_some_and(|kept| kept.cookie == hashed(cookie))
+    }
+
     /// Notes a tap or a scan.
     pub fn touch(&self, steady_ms: i64) {
         if let Some(kept) = self.lock().as_mut() {

@@ -53,7 +53,7 @@ fn an_identity_is_made_once_and_says_its_class() {
 #[test]
 fn the_manual_is_a_settings_file() {
     let printed = String::from_utf8(appliance(&["settings"]).stdout).unwrap();
-    for setting in appliance::config::SETTINGS {
+    for setting in appliance::settings::SETTINGS {
         assert!(printed.contains(&format!("\n{} = ", setting.name)), "{}", setting.name);
         assert!(printed.contains(setting.meaning), "{}", setting.name);
     }

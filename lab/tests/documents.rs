@@ -159,7 +159,7 @@ fn height(floors: &[&str], path: &str) -> usize {
 /// The table of the appliance's settings as the manual shows it.
 fn appliance_settings() -> String {
     let mut table = String::from("| key | default | meaning |\n| --- | --- | --- |\n");
-    for setting in appliance::config::SETTINGS {
+    for setting in appliance::settings::SETTINGS {
         let default =
             if setting.default.is_empty() { "none, must be set" } else { setting.default };
         let _ = writeln!(table, "| `{}` | {default} | {} |", setting.name, setting.meaning);

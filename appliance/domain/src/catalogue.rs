@@ -134,6 +134,8 @@ macro_rules! store_points_sql {
     };
 }
 
+pub(crate) use price_sql;
+
 /// Everything a tag says, for store ?1 at moment ?2.
 macro_rules! tag_sql {
     ($rest:literal) => {

@@ -8,7 +8,9 @@ pub mod catalogue;
 pub mod customers;
 pub mod listing;
 pub mod master_data;
+pub mod nutrition;
 pub mod receipts;
+pub mod shelf;
 pub mod staff;
 
 pub mod exceptions;

@@ -27,11 +27,14 @@ pub struct Wishes {
     pub space_min_mib: u64,
     pub wall_ms: fn() -> i64,
     pub time_zone: &'static str,
+    /// Further lines of its settings.
+    pub settings: &'static str,
 }
 
 impl Default for Wishes {
     fn default() -> Wishes {
-        Wishes { parent: None, space_min_mib: 1, wall_ms: clock::wall_ms, time_zone: "UTC" }
+        let (parent, time_zone) = (None, "UTC");
+        Wishes { parent, space_min_mib: 1, wall_ms: clock::wall_ms, time_zone, settings: "" }
     }
 }
 
@@ -44,6 +47,13 @@ pub struct Store {
 impl Store {
     pub fn new() -> Store {
         Store::of("s0001-p01", Role::Pos, "T1", &Beside::default())
+    }
+
+    /// A pos that has heard nothing from HQ yet.
+    pub fn empty() -> Store {
+        let store = Store::new();
+        std::fs::remove_dir_all(store.data()).unwrap();
+        store
     }
 
     pub fn back_office() -> Store {
@@ -114,7 +124,8 @@ impl Counter {
         let (device, role) = (own.device.as_str(), own.role.as_str());
         let written = format!(
             "device = \"{device}\"\nrole = \"{role}\"\ndata = {data:?}\nadmission = \"unused\"\n\
-             space_min_mib = {space}\nlock_after_s = 86400\ntime_zone = \"{zone}\"\n"
+             space_min_mib = {space}\nlock_after_s = 86400\ntime_zone = \"{zone}\"\n{}",
+            wishes.settings
         );
         let config = Config::parse(Path::new("test.toml"), &written).unwrap();
         let setup = Setup {
@@ -150,6 +161,16 @@ impl Counter {
 
     pub fn get(&self, path: &str) -> Answer {
         answer(self.browser.get(format!("{}{path}", self.address)).call().unwrap())
+    }
+
+    /// Asks with a method of its own, and with a body that would be a form.
+    pub fn send(&self, method: &str, path: &str) -> Answer {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("connection", "close");
+        answer(self.browser.run(request.body("code=1001".to_owned()).unwrap()).unwrap())
     }
 
     /// What our script is given instead of a page.

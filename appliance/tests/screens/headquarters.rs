@@ -25,6 +25,8 @@ use selvedge_sync::origin::{DeviceId, Origin, Role};
 use selvedge_sync::replica::{Identity, Replica, Settings};
 use selvedge_sync::talk::{HubSettings, Input, Now, Output, PeerId};
 
+use crate::goods;
+
 /// The key of the pos.
 pub const POS_SEED: [u8; 32] = [7; 32];
 
@@ -235,7 +237,7 @@ fn fill(hq: &mut Replica, beside: &Beside) {
         let variant =
             NewVariant { sku: UNPRICED, product: UNPRICED, size, colour, tax_class: 1, favourite };
         upsert_variant(tx, &variant).map_err(said)?;
-        Ok(())
+        goods::fill(tx).map_err(|error| error.to_string())
     });
     chain.unwrap();
     let staff = hq.write(Millis(2), |tx| -> Result<(), String> {

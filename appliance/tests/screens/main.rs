@@ -3,11 +3,15 @@
 mod badge;
 mod browser;
 mod counter;
-mod discounts;
 mod device;
+mod discounts;
 mod find;
 mod full_disk;
+mod goods;
 mod headquarters;
+mod kiosk;
+mod kiosk_browser;
+mod languages;
 mod office;
 mod office_browser;
 mod sale;

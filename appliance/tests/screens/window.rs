@@ -22,6 +22,11 @@ fn found(name: &str) -> Option<PathBuf> {
 impl Window {
     /// Opens a window of 1366 by 768; says loudly why there is none where Chromium is missing.
     pub fn open() -> Option<Window> {
+        Window::open_at(1_366, 768)
+    }
+
+    /// Opens a window whose pages have this many pixels.
+    pub fn open_at(width: i64, height: i64) -> Option<Window> {
         let (Some(program), Some(_)) = (found("chromedriver"), found("chromium")) else {
             eprintln!(
                 "SKIPPED: no chromium and chromedriver here, so no page was looked at in a browser"
@@ -44,15 +49,15 @@ impl Window {
             "--disable-component-update",
             "--disable-sync",
             "--hide-scrollbars",
-            "--window-size=1366,768",
         ];
         let mut arguments: Vec<String> = arguments.map(str::to_owned).to_vec();
+        arguments.push(format!("--window-size={width},{height}"));
         arguments.push(format!("--user-data-dir={}", window._profile.path().display()));
         let wanted =
             json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
         let opened = window.send("", &wanted);
         window.session = format!("{}/{}", window.session, opened["sessionId"].as_str().unwrap());
-        window.resize(1366, 768);
+        window.resize(width, height);
         Some(window)
     }
 
@@ -121,19 +126,23 @@ impl Window {
 
     /// What is too small, too wide, or from elsewhere on the page that is shown.
     pub fn findings(&self) -> Vec<String> {
-        let found = self.run(
-            "const mm = parseFloat(getComputedStyle(document.documentElement).getPropertyValue('--mm'));
+        self.findings_below(15, 4.2)
+    }
+
+    /// As above, for controls of at least so many millimetres and letters of at least so many.
+    pub fn findings_below(&self, control_mm: i64, letter_mm: f64) -> Vec<String> {
+        let script = "const mm = parseFloat(getComputedStyle(document.documentElement).getPropertyValue('--mm'));
              const bad = [], seen = e => e.offsetParent !== null && e.type !== 'hidden';
              for (const e of document.querySelectorAll('a, button, input')) if (seen(e)) {
                const box = e.getBoundingClientRect();
-               if (Math.min(box.width, box.height) < 15 * mm - 0.5)
+               if (Math.min(box.width, box.height) < CONTROL * mm - 0.5)
                  bad.push(`${e.tagName} ${e.className} ${e.innerText}: ${box.width} x ${box.height}`);
                if (!(e.innerText || e.ariaLabel || e.placeholder || e.labels?.length)) bad.push(`no name: ${e.outerHTML}`);
              }
              const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
              while (texts.nextNode()) {
                const e = texts.currentNode.parentElement, size = parseFloat(getComputedStyle(e).fontSize);
-               if (texts.currentNode.data.trim() && seen(e) && size < 4.2 * mm - 0.05)
+               if (texts.currentNode.data.trim() && seen(e) && size < LETTER * mm - 0.05)
                  bad.push(`small text ${size}: ${texts.currentNode.data.trim()}`);
              }
              for (const e of document.querySelectorAll('body, body *'))
@@ -141,8 +150,9 @@ impl Window {
              if (document.documentElement.scrollHeight > innerHeight) bad.push('the page scrolls');
              for (const e of performance.getEntriesByType('resource'))
                if (!e.name.startsWith(location.origin)) bad.push(`from elsewhere: ${e.name}`);
-             return bad",
-        );
+             return bad";
+        let script = script.replace("CONTROL", &control_mm.to_string());
+        let found = self.run(&script.replace("LETTER", &letter_mm.to_string()));
         let list = found.as_array().unwrap().iter();
         list.map(|finding| finding.as_str().unwrap().to_owned()).collect()
     }

@@ -30,6 +30,7 @@ fn is_screen(path: &str) -> bool {
     path.contains("/src/screens/")
         || path.ends_with("/src/screens.rs")
         || path.ends_with("/src/page.rs")
+        || path.contains("/src/kiosk")
 }
 
 fn screen_faults(file: &Source) -> Vec<String> {
@@ -118,6 +119,7 @@ fn a_second_opener_is_caught() {
 fn sql_in_a_screen_is_caught() {
     let text = "// SELECT in a comment\nlet a = db.query_row(\"SELECT 1\", [])?;\n";
     assert_eq!(screen_faults(&Source::new("appliance/src/screens/stock.rs", text)).len(), 2);
+    assert_eq!(screen_faults(&Source::new("appliance/src/kiosk/find.rs", text)).len(), 2);
     assert_eq!(screen_faults(&Source::new("appliance/src/database.rs", text)).len(), 0);
 }
 
