@@ -3,27 +3,27 @@
 use rusqlite::{Connection, params};
 
 /// A coat in two colours; the ink one is not made in L.
-pub const COAT: i64 = 2_000;
+pub const COAT: i64 = 7_000;
 
 /// SKU, size, colour, price in cents of the coat.
 pub const COATS: [(i64, &str, &str, i64); 5] = [
-    (2_001, "S", "moss", 12_900),
-    (2_002, "M", "moss", 12_900),
-    (2_003, "L", "moss", 13_900),
-    (2_004, "S", "ink", 12_900),
-    (2_005, "M", "ink", 12_900),
+    (7_001, "S", "moss", 12_900),
+    (7_002, "M", "moss", 12_900),
+    (7_003, "L", "moss", 13_900),
+    (7_004, "S", "ink", 12_900),
+    (7_005, "M", "ink", 12_900),
 ];
 
 /// A food with every figure, and a drink with few.
-pub const CRISPS: i64 = 2_100;
-pub const DRINK: i64 = 2_101;
+pub const CRISPS: i64 = 7_100;
+pub const DRINK: i64 = 7_101;
 
 /// What somebody may well call a product.
-pub const HOSTILE: i64 = 2_102;
+pub const HOSTILE: i64 = 7_102;
 pub const HOSTILE_NAME: &str = "<script>alert(1)</script> & \"Söhne\" 'x'";
 
 /// A product whose name is a sentence.
-pub const LONG: i64 = 2_103;
+pub const LONG: i64 = 7_103;
 
 /// Enough of one department for two pages.
 pub const SCARVES: i64 = 11;
@@ -66,7 +66,7 @@ pub fn fill(db: &Connection) -> rusqlite::Result<()> {
     )?;
     variant(LONG, LONG, None, None, 123_450)?;
     for scarf in 0..SCARVES {
-        let (id, name) = (2_200 + scarf, format!("Scarf {:02}", scarf + 1));
+        let (id, name) = (7_200 + scarf, format!("Scarf {:02}", scarf + 1));
         product(id, &name, "Scarves", None)?;
         variant(
             id,

@@ -22,17 +22,17 @@ pub const PAGES: [&str; 18] = [
     "/kiosk/find?q=s",
     "/kiosk/find?q=zzz",
     "/kiosk/languages?back=%2Fkiosk%2Fbrowse",
-    "/kiosk/p/2001",
-    "/kiosk/p/2100",
-    "/kiosk/p/2103",
+    "/kiosk/p/7001",
+    "/kiosk/p/7100",
+    "/kiosk/p/7103",
     "/kiosk/scan?code=99999",
-    "/kiosk/still?back=%2Fkiosk%2Fp%2F2001",
+    "/kiosk/still?back=%2Fkiosk%2Fp%2F7001",
 ];
 
 pub const STOCKED: &str = "INSERT INTO stock_movement (id, store, sku, quantity, reason, at) VALUES
-    (row_id(), 1, 2001, 3, 'delivery', 1), (row_id(), 1, 2002, 2, 'delivery', 1),
-    (row_id(), 1, 2002, -2, 'correction', 2), (row_id(), 1, 2004, 1200, 'delivery', 1),
-    (row_id(), 1, 2100, 40, 'delivery', 1), (row_id(), 1, 2201, 5, 'delivery', 1)";
+    (row_id(), 1, 7001, 3, 'delivery', 1), (row_id(), 1, 7002, 2, 'delivery', 1),
+    (row_id(), 1, 7002, -2, 'correction', 2), (row_id(), 1, 7004, 1200, 'delivery', 1),
+    (row_id(), 1, 7100, 40, 'delivery', 1), (row_id(), 1, 7201, 5, 'delivery', 1)";
 
 pub fn stocked() -> (Store, Counter) {
     let store = Store::new();
@@ -77,7 +77,7 @@ fn nothing_can_be_changed_below_kiosk() {
     assert_eq!(counter.send("POST", "/kiosk/").status, 405);
     assert_eq!(counter.get("/kiosk/").place, "/kiosk");
     for gone in
-        ["/kiosk/checkout", "/kiosk/nothing", "/kiosk/p", "/kiosk/p/2001/more", "/kiosk/p/x"]
+        ["/kiosk/checkout", "/kiosk/nothing", "/kiosk/p", "/kiosk/p/7001/more", "/kiosk/p/x"]
     {
         assert_eq!(counter.get(gone).status, 404, "{gone}");
     }
@@ -99,7 +99,7 @@ fn what_the_kiosk_reads_with_cannot_write() {
         let done = readers.read(|db| db.execute_batch(sql)).unwrap();
         assert!(done.unwrap_err().to_string().contains("readonly"), "{sql}");
     }
-    assert_eq!(counter.get("/kiosk/p/2001").status, 200);
+    assert_eq!(counter.get("/kiosk/p/7001").status, 200);
 }
 
 // Proves TS-09.
@@ -109,7 +109,7 @@ fn a_customer_never_walks_up_to_an_open_checkout() {
     counter.sign_on("9520001", "1111");
     counter.scan("1001");
     assert_eq!(counter.get("/checkout").status, 200);
-    let entered = counter.get("/kiosk/p/2001");
+    let entered = counter.get("/kiosk/p/7001");
     assert_eq!(entered.status, 200);
     assert!(entered.headers["set-cookie"].contains("Max-Age=0"), "{:?}", entered.headers);
     let back = counter.get("/checkout");
@@ -160,7 +160,7 @@ fn a_scan_leads_to_the_product_and_an_unknown_code_to_what_to_do() {
     assert_eq!((scanned.status, scanned.place.as_str()), (303, "/kiosk/p/1001?lang=de"));
     assert!(counter.get("/kiosk/p/1001").page.contains("<strong>€79.00</strong>"));
     assert!(counter.get(&scanned.place).page.contains("<strong>79,00\u{a0}€</strong>"));
-    assert_eq!(counter.get("/kiosk/scan?code=2001").place, "/kiosk/p/2001");
+    assert_eq!(counter.get("/kiosk/scan?code=7001").place, "/kiosk/p/7001");
     let unknown = counter.get("/kiosk/scan?code=9520000000004");
     assert_eq!(unknown.status, 404);
     assert!(unknown.page.contains("Nothing in this store bears “9520000000004”."));
@@ -180,14 +180,14 @@ fn a_scan_leads_to_the_product_and_an_unknown_code_to_what_to_do() {
 #[test]
 fn what_is_sold_out_stays_on_the_screen_and_says_so() {
     let (_store, counter) = stocked();
-    let page = counter.get("/kiosk/p/2001").page;
+    let page = counter.get("/kiosk/p/7001").page;
     assert!(key(&page, "S").contains("3 here"), "{page}");
     assert!(key(&page, "M").contains("none here"), "sold out, and still there");
-    assert!(key(&page, "M").contains("href=\"/kiosk/p/2002\""), "and it can be looked at");
+    assert!(key(&page, "M").contains("href=\"/kiosk/p/7002\""), "and it can be looked at");
     assert!(key(&page, "L").contains("none here"), "never delivered is none as well");
     assert!(key(&page, "moss").contains("3 here"));
     assert!(key(&page, "ink").contains("1,200 here"));
-    let ink = counter.get("/kiosk/p/2004").page;
+    let ink = counter.get("/kiosk/p/7004").page;
     assert!(key(&ink, "L").contains("not made"), "{ink}");
     assert!(!key(&ink, "L").contains("href"));
     let order: Vec<usize> =
@@ -208,19 +208,19 @@ fn what_is_sold_out_stays_on_the_screen_and_says_so() {
 #[test]
 fn stock_bears_its_age() {
     let (_store, counter) = stocked();
-    assert!(counter.get("/kiosk/p/2001").page.contains("counted on this device"));
+    assert!(counter.get("/kiosk/p/7001").page.contains("counted on this device"));
     drop(counter);
     let store = Store::new();
     let away = Wishes { parent: Some("mqtt://127.0.0.1:9"), ..Wishes::default() };
     let counter = store.start_with(away);
-    let page = counter.get("/kiosk/p/2001").page;
+    let page = counter.get("/kiosk/p/7001").page;
     assert!(
         page.contains(
             "class=\"stale\">may have changed: the other checkouts have not been heard yet"
         ),
         "{page}"
     );
-    let german = counter.get("/kiosk/p/2001?lang=de").page;
+    let german = counter.get("/kiosk/p/7001?lang=de").page;
     assert!(german.contains("vielleicht überholt"), "{german}");
 }
 
@@ -230,26 +230,26 @@ fn a_discount_of_the_store_shows_both_prices_while_it_runs() {
     let store = Store::new();
     let now = || 1_700_000_000_000;
     let counter = store.start_with(Wishes { wall_ms: now, ..Wishes::default() });
-    let before = counter.get("/kiosk/p/2001").page;
+    let before = counter.get("/kiosk/p/7001").page;
     assert!(before.contains("€129.00") && !before.contains("instead of"));
     drop(counter);
     // As if it had come from the back office, which alone may write it.
     let file = rusqlite::Connection::open(store.data().join(FILE_NAME)).unwrap();
     file.execute_batch(
         "INSERT INTO store_discount (id, store, product, discount_points, valid_from, valid_to, employee)
-         VALUES (3 << 40 | 1, 1, 2000, 1250, 1699999999999, 1700000000001, 2),
-                (3 << 40 | 2, 1, 2100, 5000, 1600000000000, 1700000000000, 2)",
+         VALUES (3 << 40 | 1, 1, 7000, 1250, 1699999999999, 1700000000001, 2),
+                (3 << 40 | 2, 1, 7100, 5000, 1600000000000, 1700000000000, 2)",
     )
     .unwrap();
     drop(file);
     let counter = store.start_with(Wishes { wall_ms: now, ..Wishes::default() });
-    let page = counter.get("/kiosk/p/2001").page;
+    let page = counter.get("/kiosk/p/7001").page;
     assert!(page.contains("<strong>€112.87</strong>"), "half a cent off rounds up: {page}");
     assert!(page.contains("instead of €129.00") && page.contains("12.5 % less in this store"));
-    assert!(counter.get("/kiosk/p/2001?lang=de").page.contains("12,5 % weniger"));
+    assert!(counter.get("/kiosk/p/7001?lang=de").page.contains("12,5 % weniger"));
     let list = counter.get("/kiosk/browse?department=Outerwear").page;
     assert!(list.contains("from €112.87"), "{list}");
-    assert!(counter.get("/kiosk/p/2100").page.contains("<strong>€2.49</strong>"), "ended is ended");
+    assert!(counter.get("/kiosk/p/7100").page.contains("<strong>€2.49</strong>"), "ended is ended");
 }
 
 // Proves OF-10.
@@ -283,7 +283,7 @@ fn a_food_says_what_is_in_it_and_whether_that_is_much() {
         !drink.contains("Nutri-Score") && !drink.contains("NOVA"),
         "what nobody said is not shown"
     );
-    assert!(!counter.get("/kiosk/p/2001").page.contains("class=\"food\""));
+    assert!(!counter.get("/kiosk/p/7001").page.contains("class=\"food\""));
 }
 
 // Proves TS-11.
@@ -347,8 +347,8 @@ fn a_name_is_typed_on_the_page_without_a_script() {
     );
     assert!(german.contains("<input type=\"hidden\" name=\"lang\" value=\"de\">"));
     assert_eq!(
-        counter.get("/kiosk/find?q=2001&go=1").place,
-        "/kiosk/p/2001",
+        counter.get("/kiosk/find?q=7001&go=1").place,
+        "/kiosk/p/7001",
         "a number on the label is a scan"
     );
     assert_eq!(counter.get("/kiosk/find?q=duff&go=1").status, 200);
@@ -358,7 +358,7 @@ fn a_name_is_typed_on_the_page_without_a_script() {
 #[test]
 fn the_look_travels_in_the_address_and_ends_with_it() {
     let (_store, counter) = stocked();
-    let page = counter.get("/kiosk/p/2001?lang=de&larger=1&person=anna").page;
+    let page = counter.get("/kiosk/p/7001?lang=de&larger=1&person=anna").page;
     assert!(
         page.starts_with(
             "<!doctype html>\n<html lang=\"de\" dir=\"ltr\" data-light=\"day\" class=\"larger\">"
@@ -373,13 +373,13 @@ fn the_look_travels_in_the_address_and_ends_with_it() {
     }
     assert!(links.contains(&"/kiosk"), "the last key leads to the bare beginning");
     assert!(page.contains("http-equiv=\"refresh\" content=\"45;url=/kiosk/still?"), "{page}");
-    let still = counter.get("/kiosk/still?lang=de&back=%2Fkiosk%2Fp%2F2001%3Flang%3Dde").page;
+    let still = counter.get("/kiosk/still?lang=de&back=%2Fkiosk%2Fp%2F7001%3Flang%3Dde").page;
     assert!(
         still.contains("content=\"20;url=/kiosk\"")
-            && still.contains("href=\"/kiosk/p/2001?lang=de\"")
+            && still.contains("href=\"/kiosk/p/7001?lang=de\"")
     );
     let bare = counter.get("/kiosk").page;
-    assert!(bare.contains("<html lang=\"en\"") && !bare.contains("2001") && !bare.contains("anna"));
+    assert!(bare.contains("<html lang=\"en\"") && !bare.contains("7001") && !bare.contains("anna"));
     for foreign in [
         "https://evil.test/",
         "//evil.test",
