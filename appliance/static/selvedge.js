@@ -120,7 +120,7 @@
     } catch { /* The next letter asks again. */ }
   });
 
-  // A scanner types faster than a hand: a burst is a scan, wherever the focus is.
+  // A burst of keys is a scan, wherever the focus is.
   let burst = '', since = 0, before = '';
   document.addEventListener('keydown', act => {
     const form = first('form[data-scan]');
@@ -144,7 +144,7 @@
     post(form, fields);
   }
 
-  // The beat says that this page lives; the answer brings the time, or the lock.
+  // The beat: this page lives; the answer brings time or lock.
   async function beat() {
     try {
       const answer = await fetch('/beat', { headers: parts });
@@ -155,6 +155,7 @@
 
   ready();
   setInterval(beat, 5000);
-  const screen = document.body.dataset.screen;
+  const { screen, leave } = document.body.dataset;
+  if (leave) setTimeout(() => location.assign(leave), 2e4);
   if (screen) new EventSource('/events?screen=' + screen).onmessage = news => swap(news.data);
 })();
