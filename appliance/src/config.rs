@@ -79,7 +79,7 @@ pub struct Config {
     pub modes: Vec<Mode>,
     /// Languages of the kiosk, the first one first.
     pub languages: Vec<&'static Language>,
-    /// Which colours the kiosk has.
+    /// Which colours the screens have.
     pub light: Light,
     /// The panel in pixels.
     pub panel_width_px: u32,

@@ -126,6 +126,8 @@ pub struct Frame {
     pub band: Band,
     /// The screens that the person may enter; none on a pos.
     pub doors: Vec<Door>,
+    /// Which set of colours the page takes: `day` or `night`.
+    pub light: &'static str,
 }
 
 impl Frame {
@@ -261,6 +263,7 @@ impl Shared {
             csrf: who.map_or_else(String::new, |who| who.csrf.clone()),
             band: standing::band(&acts, marks, self.stitches_that_fit()),
             doors,
+            light: self.config.light.as_str(),
         })
     }
 
@@ -276,6 +279,7 @@ impl Shared {
             csrf: who.csrf.clone(),
             band: Band::default(),
             doors: Vec::new(),
+            light: self.config.light.as_str(),
         }
     }
 

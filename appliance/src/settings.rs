@@ -95,7 +95,7 @@ pub const SETTINGS: &[Setting] = &[
         "light",
         "\"day\"",
         "day",
-        "Colours of the kiosk: \"day\", or \"night\" for a dark store.",
+        "Colours of the screens: \"day\", or \"night\" for a dark store.",
     ),
     setting("panel_width_px", "1366", "1366", "Width of the panel in pixels. 320 to 16000."),
     setting(

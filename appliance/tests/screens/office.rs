@@ -236,6 +236,7 @@ fn what_is_wrong_with_a_discount_is_said_and_nothing_typed_is_lost() {
 fn people_show_names_and_rights_and_no_hash() {
     let (_store, counter) = open();
     let page = counter.get("/people").page;
+    assert!(page.contains("<html lang=\"en\" dir=\"ltr\" data-light=\"day\">"), "{page}");
     assert!(
         page.contains("Nadia M.") && page.contains("may sell, may book stock, may manage"),
         "{page}"
