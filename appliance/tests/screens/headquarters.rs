@@ -87,7 +87,7 @@ fn pos_row() -> Row {
 /// That pos, which has heard nothing yet, and its row.
 pub fn a_pos_beside(folder: &Path, office: &Admission) -> (Replica, Row) {
     let (keys, row) = (SoftwareKeys::from_seed([9; 32]), pos_row());
-    let rows = [&[row.clone()], office.rows.as_slice()].concat();
+    let rows = [std::slice::from_ref(&row), office.rows.as_slice()].concat();
     let admission = Admission { authority: office.authority, rows };
     (database::open(&folder.join("pos"), &admission, Arc::new(keys)).unwrap(), row)
 }
@@ -240,6 +240,14 @@ fn fill(hq: &mut Replica, beside: &Beside) {
         goods::fill(tx).map_err(|error| error.to_string())
     });
     chain.unwrap();
+    fill_staff(hq, long);
+    if beside.pos {
+        let row = pos_row();
+        hq.write(Millis(3), |tx| allow_list::insert(tx, &row)).unwrap();
+    }
+}
+
+fn fill_staff(hq: &mut Replica, long: &str) {
     let staff = hq.write(Millis(2), |tx| -> Result<(), String> {
         for ((badge, pin, name, rights), id) in PEOPLE.into_iter().zip(1..) {
             let pin_hash = staff::hash_pin(pin, &[9; 16]).map_err(|error| error.to_string())?;
@@ -251,10 +259,6 @@ fn fill(hq: &mut Replica, beside: &Beside) {
         Ok(())
     });
     staff.unwrap();
-    if beside.pos {
-        let row = pos_row();
-        hq.write(Millis(3), |tx| allow_list::insert(tx, &row)).unwrap();
-    }
 }
 
 /// Lets both talk until the pos has heard what it must.

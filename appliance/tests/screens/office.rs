@@ -185,7 +185,7 @@ fn a_discount_entered_here_reaches_the_pos_and_ends_on_time() {
     let keys = Arc::new(SoftwareKeys::from_seed(POS_SEED));
     let mut office = database::open(&store.data(), &store.admission, keys).unwrap();
     let (mut pos, row) = headquarters::a_pos_beside(store.folder.path(), &store.admission);
-    office.admit(&[row.clone()]).unwrap();
+    office.admit(std::slice::from_ref(&row)).unwrap();
     let points = |db: &rusqlite::Connection, at| {
         store_discounts::points_at(db, 1, 1001, Moment(at)).unwrap()
     };

@@ -28,7 +28,7 @@ fn opener_faults(file: &Source) -> Vec<String> {
 
 fn is_screen(path: &str) -> bool {
     path.contains("/src/screens/")
-        || path.ends_with("/src/screens.rs")
+        || path.ends_with("appliance/src/screens.rs")
         || path.ends_with("/src/page.rs")
         || path.contains("/src/kiosk")
 }
