@@ -47,6 +47,8 @@ enum Step {
     SignOn,
     /// Goods are rung up by their place in the world's list.
     Ring(&'static [usize]),
+    /// Goods come in, by their place in the world's list.
+    Receive(&'static [usize]),
     /// A form of a page is sent with these fields.
     Send(&'static str, &'static str, &'static [(&'static str, &'static str)]),
     /// The cable of the device is pulled, or plugged in.
@@ -84,7 +86,7 @@ const EVERY: &[Panel] = &[CHECKOUT, WIDE, KIOSK];
 const DAY: &[Look] = &[Look::Day];
 const BOTH: &[Look] = &[Look::Day, Look::Night];
 
-/// A screen as most are: of the first checkout, on staff panels, by day.
+/// A screen as most are: of the first checkout, on staff panels, by day and night.
 const PLAIN: Screen = Screen {
     name: "",
     whose: Whose::Device(POS),
@@ -92,8 +94,11 @@ const PLAIN: Screen = Screen {
     before: &[],
     there: "true",
     panels: STAFF,
-    looks: DAY,
+    looks: BOTH,
 };
+
+/// A screen of the back office.
+const OFFICE: Screen = Screen { whose: Whose::Device(BACK_OFFICE), ..PLAIN };
 
 const CARD: &[(&str, &str)] = &[("kind", "card"), ("amount", "50")];
 const ALL_BY_CARD: &[(&str, &str)] = &[("kind", "card"), ("amount", "")];
@@ -105,6 +110,9 @@ pub const SCREENS: &[Screen] = &[
     Screen { name: "checkout-empty", before: &[Step::SignOn], ..PLAIN },
     Screen { name: "checkout", before: &[Step::Ring(&[3, 40, 81, 40, 120, 199, 240])], ..PLAIN },
     Screen { name: "checkout-line", path: "/checkout?line=2", ..PLAIN },
+    Screen { name: "checkout-customer", path: "/checkout?sheet=customer", ..PLAIN },
+    Screen { name: "checkout-discount", path: "/checkout?sheet=discount", ..PLAIN },
+    Screen { name: "checkout-find", path: "/checkout/find?q=jacket", ..PLAIN },
     Screen { name: "pay", path: "/checkout/pay", ..PLAIN },
     Screen {
         name: "pay-split",
@@ -129,22 +137,20 @@ pub const SCREENS: &[Screen] = &[
         there: "document.getElementById('banner').innerText",
         ..PLAIN
     },
+    Screen { name: "office-sign-on", path: "/signon", ..OFFICE },
+    Screen { name: "office-today", path: "/today", before: &[Step::SignOn], ..OFFICE },
+    Screen { name: "office-offers", path: "/offers", ..OFFICE },
     Screen {
-        name: "back-office",
-        whose: Whose::Device(BACK_OFFICE),
-        path: "/",
-        before: &[],
-        ..PLAIN
+        name: "office-receive",
+        path: "/stock/receive",
+        before: &[Step::Receive(&[12, 88, 130])],
+        ..OFFICE
     },
-    Screen { name: "hq", whose: Whose::Device(Seat::Hq), path: "/", looks: BOTH, ..PLAIN },
-    Screen {
-        name: "hq-store",
-        whose: Whose::Device(Seat::Hq),
-        path: "/fleet/1",
-        looks: BOTH,
-        ..PLAIN
-    },
-    Screen { name: "desk", whose: Whose::Desk, path: "/", panels: EVERY, ..PLAIN },
+    Screen { name: "office-correct", path: "/stock/correct", ..OFFICE },
+    Screen { name: "office-people", path: "/people", ..OFFICE },
+    Screen { name: "hq", whose: Whose::Device(Seat::Hq), path: "/", ..PLAIN },
+    Screen { name: "hq-store", whose: Whose::Device(Seat::Hq), path: "/fleet/1", ..PLAIN },
+    Screen { name: "desk", whose: Whose::Desk, path: "/", panels: EVERY, looks: DAY, ..PLAIN },
 ];
 
 /// Sends a form as a browser without scripts does: the page is asked for, its form filled and posted.
@@ -173,7 +179,7 @@ const THERE: &str = "const [limit, rest, done] = arguments, end = Date.now() + l
 
 const DRESS: &str = "const [mm, look, done] = arguments, page = document.documentElement;
     page.style.setProperty('--mm', mm);
-    if (look) page.dataset.look = look; else delete page.dataset.look;
+    for (const name of ['look', 'light']) if (look) page.dataset[name] = look; else delete page.dataset[name];
     done(true);";
 
 /// One screen on one panel in one look, at rest in the browser.
@@ -241,11 +247,14 @@ impl Screen {
                     let fields = [("badge", &*person.badge), ("pin", &*person.pin)];
                     send("/signon", "/signon", &fields)?;
                 }
-                Step::Ring(places) => {
+                Step::Ring(places) | Step::Receive(places) => {
+                    let (page, action) = match step {
+                        Step::Ring(_) => ("/checkout", "/checkout/add"),
+                        _ => ("/stock/receive", "/stock/receive/add"),
+                    };
                     for place in *places {
                         let goods = &desk.world().variants[*place];
-                        let code = goods.gtin.to_string();
-                        send("/checkout", "/checkout/add", &[("code", &code)])?;
+                        send(page, action, &[("code", &goods.gtin.to_string())])?;
                     }
                 }
                 Step::Send(page, action, fields) => send(page, action, fields)?,
