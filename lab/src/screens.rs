@@ -83,6 +83,7 @@ const WIDE: Panel = Panel { width_px: 1_920, height_px: 1_080, width_mm: 476 };
 const KIOSK: Panel = Panel { width_px: 1_080, height_px: 1_920, width_mm: 398 };
 const STAFF: &[Panel] = &[CHECKOUT, WIDE];
 const EVERY: &[Panel] = &[CHECKOUT, WIDE, KIOSK];
+const ON_END: &[Panel] = &[KIOSK];
 const DAY: &[Look] = &[Look::Day];
 const BOTH: &[Look] = &[Look::Day, Look::Night];
 
@@ -100,6 +101,13 @@ const PLAIN: Screen = Screen {
 /// A screen of the back office.
 const OFFICE: Screen = Screen { whose: Whose::Device(BACK_OFFICE), ..PLAIN };
 
+/// A page of the kiosk, on end.
+const AT_KIOSK: Screen = Screen { path: "/kiosk", panels: ON_END, ..PLAIN };
+
+/// A store discount that runs from now on; the script that sends it knows the day.
+const RUNNING: &[(&str, &str)] = &[("percent", "20"), ("from", ""), ("to", "in 20 days")];
+/// The first customer of the demo's world.
+const CUSTOMER: &[(&str, &str)] = &[("card", "C4007919")];
 const CARD: &[(&str, &str)] = &[("kind", "card"), ("amount", "50")];
 const ALL_BY_CARD: &[(&str, &str)] = &[("kind", "card"), ("amount", "")];
 const CASH: &[(&str, &str)] = &[("kind", "cash"), ("amount", "800")];
@@ -111,7 +119,12 @@ pub const SCREENS: &[Screen] = &[
     Screen { name: "checkout", before: &[Step::Ring(&[3, 40, 81, 40, 120, 199, 240])], ..PLAIN },
     Screen { name: "checkout-line", path: "/checkout?line=2", ..PLAIN },
     Screen { name: "checkout-customer", path: "/checkout?sheet=customer", ..PLAIN },
-    Screen { name: "checkout-discount", path: "/checkout?sheet=discount", ..PLAIN },
+    Screen {
+        name: "checkout-discount",
+        path: "/checkout?sheet=discount",
+        before: &[Step::Send("/checkout?sheet=customer", "/checkout/customer", CUSTOMER)],
+        ..PLAIN
+    },
     Screen { name: "checkout-find", path: "/checkout/find?q=jacket", ..PLAIN },
     Screen { name: "pay", path: "/checkout/pay", ..PLAIN },
     Screen {
@@ -139,7 +152,12 @@ pub const SCREENS: &[Screen] = &[
     },
     Screen { name: "office-sign-on", path: "/signon", ..OFFICE },
     Screen { name: "office-today", path: "/today", before: &[Step::SignOn], ..OFFICE },
-    Screen { name: "office-offers", path: "/offers", ..OFFICE },
+    Screen {
+        name: "office-offers",
+        path: "/offers",
+        before: &[Step::Send("/offers?code=1", "/offers/enter", RUNNING)],
+        ..OFFICE
+    },
     Screen {
         name: "office-receive",
         path: "/stock/receive",
@@ -148,6 +166,17 @@ pub const SCREENS: &[Screen] = &[
     },
     Screen { name: "office-correct", path: "/stock/correct", ..OFFICE },
     Screen { name: "office-people", path: "/people", ..OFFICE },
+    Screen { name: "kiosk-attract", looks: DAY, ..AT_KIOSK },
+    Screen { name: "kiosk-departments", path: "/kiosk/browse", ..AT_KIOSK },
+    Screen { name: "kiosk-shoes", path: "/kiosk/browse?department=Shoes", ..AT_KIOSK },
+    Screen { name: "kiosk-find", path: "/kiosk/find?q=jumper", ..AT_KIOSK },
+    Screen { name: "kiosk-product", path: "/kiosk/p/1", ..AT_KIOSK },
+    Screen { name: "kiosk-product-larger", path: "/kiosk/p/1?larger=1&lang=de", ..AT_KIOSK },
+    Screen { name: "kiosk-food", path: "/kiosk/p/280", ..AT_KIOSK },
+    Screen { name: "kiosk-food-larger", path: "/kiosk/p/280?larger=1&lang=de", ..AT_KIOSK },
+    Screen { name: "kiosk-still", path: "/kiosk/still", ..AT_KIOSK },
+    Screen { name: "kiosk-languages", path: "/kiosk/languages", ..AT_KIOSK },
+    Screen { name: "kiosk-not-found", path: "/kiosk/scan?code=4006381333931", ..AT_KIOSK },
     Screen { name: "hq", whose: Whose::Device(Seat::Hq), path: "/", ..PLAIN },
     Screen { name: "hq-store", whose: Whose::Device(Seat::Hq), path: "/fleet/1", ..PLAIN },
     Screen { name: "desk", whose: Whose::Desk, path: "/", panels: EVERY, looks: DAY, ..PLAIN },
@@ -161,7 +190,8 @@ const SEND: &str = "const [page, action, fields, done] = arguments;
         const form = [...forms].find(form => form.getAttribute('action') === action);
         if (!form) return `${page} has no form for ${action}`;
         const body = new URLSearchParams(new FormData(form));
-        for (const [name, value] of fields) body.set(name, value);
+        const later = new Date(Date.now() + 20 * 864e5).toISOString().slice(0, 16);
+        for (const [name, value] of fields) body.set(name, value === 'in 20 days' ? later : value);
         const answer = await fetch(action, { method: 'POST', body });
         if (answer.ok) return '';
         const said = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById('said');
@@ -179,7 +209,7 @@ const THERE: &str = "const [limit, rest, done] = arguments, end = Date.now() + l
 
 const DRESS: &str = "const [mm, look, done] = arguments, page = document.documentElement;
     page.style.setProperty('--mm', mm);
-    for (const name of ['look', 'light']) if (look) page.dataset[name] = look; else delete page.dataset[name];
+    if (look) page.dataset.light = look; else delete page.dataset.light;
     done(true);";
 
 /// One screen on one panel in one look, at rest in the browser.
