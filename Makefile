@@ -8,7 +8,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-build setup-bench setup-check setup-test check test bench demo pictures rows fonts \
-	format lints pure units tests binaries release simulator whole-simulator licences replicas-agree
+	format lints pure units tests binaries release simulator whole-simulator licences replicas-agree screens-hold
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # nextest keeps its report in the clone, wherever cargo builds.
@@ -31,7 +31,7 @@ demo: setup-build release ## build, and start a chain with one store on this des
 check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
 	@echo "make check: all is well"
 
-test: setup-test format lints pure tests whole-simulator licences replicas-agree rows ## all of check, brokers, browser, processes, licences, the demo's story
+test: setup-test format lints pure tests whole-simulator licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
 bench: setup-bench release ## print each figure beside its target (release build)
@@ -94,3 +94,6 @@ licences:
 
 replicas-agree: binaries
 	$(TARGET)/debug/lab demo --check
+
+screens-hold: binaries
+	$(TARGET)/debug/lab walk

@@ -14,6 +14,8 @@ pub mod idle;
 
 pub mod paint;
 
+pub mod tour;
+
 pub mod search;
 
 use crate::bench_desk::Fault;
@@ -32,6 +34,7 @@ const BENCHES: &[(&str, Measure)] = &[
     ("latency", latency::measure),
     ("idle", idle::measure),
     ("paint", paint::measure),
+    ("tour", tour::measure),
     ("search", search::measure),
 ];
 
