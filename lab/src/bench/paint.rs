@@ -47,7 +47,10 @@ const SCAN: &str = "const [code, pace, done] = arguments;
     const told = () => {
         if (legs.presented === undefined || legs.second === undefined) return;
         const sent = performance.getEntriesByType('resource').find(entry => entry.name.endsWith('/checkout/add'));
+        // The event stream may bring the line before the answer does, when the machine is busy.
+        if (!sent) return void setTimeout(told, 20);
         legs.answered = since(sent.responseEnd);
+        seen.disconnect();
         done(legs);
     };
     const shown = new PerformanceObserver(list => {
@@ -57,9 +60,9 @@ const SCAN: &str = "const [code, pace, done] = arguments;
     });
     const seen = new MutationObserver(changes => {
         if (!changes.some(change => [...change.addedNodes].some(isRoll))) return;
-        seen.disconnect();
-        leg('swapped');
         for (const text of document.querySelectorAll('#roll .last b, #roll .total strong')) text.setAttribute('elementtiming', 'roll');
+        if (legs.swapped !== undefined) return;
+        leg('swapped');
         requestAnimationFrame(() => {
             const after = new MessageChannel();
             after.port1.onmessage = () => leg('painted');
