@@ -209,7 +209,7 @@ const THERE: &str = "const [limit, rest, done] = arguments, end = Date.now() + l
 
 const DRESS: &str = "const [mm, look, done] = arguments, page = document.documentElement;
     page.style.setProperty('--mm', mm);
-    if (look) page.dataset.light = look; else delete page.dataset.light;
+    if (look) page.dataset.light = look;
     done(true);";
 
 /// One screen on one panel in one look, at rest in the browser.

@@ -264,8 +264,12 @@ impl Hub {
         if !need.reply {
             peer.session.want_need(now.steady);
         }
+        // Whoever asks anew may have lost what it was told, or never have got it.
+        peer.told.clear();
         if *from == PeerId::Parent {
             self.mark(now, &heads, at_hq);
+        } else {
+            peer.session.want_ack(now.steady);
         }
         Ok(())
     }

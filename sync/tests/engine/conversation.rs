@@ -1,7 +1,9 @@
 //! Whatever the line does, all replicas end up equal
 
 use crate::desk::{Desk, store, store_stream};
-use selvedge_sync::talk::Input;
+use selvedge_sync::hlc::Millis;
+use selvedge_sync::hub::Hub;
+use selvedge_sync::talk::{HubSettings, Input, Now, PeerId};
 
 fn equal(desk: &Desk) -> bool {
     let first = desk.places[0].holds();
@@ -98,13 +100,29 @@ fn a_device_learns_what_headquarters_has_committed() {
     let seq = desk.places[2].act(5, &[(1, 1)]);
     desk.tell(2, Input::Wrote);
     desk.pass(1_000);
-    let now = selvedge_sync::talk::Now {
-        wall: selvedge_sync::hlc::Millis(0),
-        steady: selvedge_sync::hlc::Millis(desk.now),
-    };
+    let now = Now { wall: Millis(0), steady: Millis(desk.now) };
     let status = desk.places[2].hub.status(&desk.places[2].replica, now);
     assert_eq!((status.own_head, status.parent_has, status.hq_has), (seq, seq, seq));
     assert_eq!(status.reason, "");
+}
+
+#[test]
+fn a_device_that_lost_what_it_was_told_is_told_again() {
+    let mut desk = store(1);
+    desk.pass(2_000);
+    let seq = desk.places[2].act(5, &[(1, 1)]);
+    desk.tell(2, Input::Wrote);
+    desk.pass(1_000);
+    // A power cut before the marks were kept: the device knows only its own log, and its parent did not notice.
+    let place = &mut desk.places[2];
+    place.replica.db().execute("DELETE FROM sync_mark", []).unwrap();
+    let settings = HubSettings::default();
+    place.hub = Hub::new(&place.replica, settings, 2).unwrap();
+    desk.tell(2, Input::Up(PeerId::Parent));
+    desk.pass(1_000);
+    let now = Now { wall: Millis(0), steady: Millis(desk.now) };
+    let status = desk.places[2].hub.status(&desk.places[2].replica, now);
+    assert_eq!((status.parent_has, status.hq_has), (seq, seq));
 }
 
 #[test]
