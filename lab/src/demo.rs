@@ -279,7 +279,7 @@ fn seat_view(chain: &mut Chain, seat: Seat, words: String) -> SeatView {
         title: seat.title(),
         runs,
         pid: chain.pid(seat).unwrap_or(0),
-        link: desk_page::screen(seat, chain.page(seat)),
+        screens: desk_page::screens(seat, chain.page(seat)),
         has_broker: chain.place(seat).broker.is_some(),
         words: if runs { words } else { String::new() },
     }

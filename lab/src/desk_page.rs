@@ -73,12 +73,21 @@ pub struct SeatView {
     pub runs: bool,
     /// The process, 0 for none.
     pub pid: u32,
-    /// Where its screen is.
-    pub link: String,
+    /// Its screens.
+    pub screens: Vec<ScreenLink>,
     /// Whether it has a broker of its own.
     pub has_broker: bool,
     /// What it says of itself.
     pub words: String,
+}
+
+/// One screen that a visitor can open.
+#[derive(Clone)]
+pub struct ScreenLink {
+    /// What it is.
+    pub title: &'static str,
+    /// Where it is.
+    pub address: String,
 }
 
 /// What the page says of one line.
@@ -101,12 +110,24 @@ impl DeskPage {
     }
 }
 
-/// The path of the screen that a seat shows first.
-pub fn screen(seat: Seat, page: SocketAddr) -> String {
-    match seat {
-        Seat::Hq => format!("http://{page}/"),
-        Seat::BackOffice { .. } | Seat::Pos { .. } => format!("http://{page}/checkout"),
-    }
+/// The screens of a seat, the one that it is for first.
+pub fn screens(seat: Seat, page: SocketAddr) -> Vec<ScreenLink> {
+    let paths: &[(&str, &str)] = match seat {
+        Seat::Hq => &[("Stores", "/"), ("Reporting interface", "/docs")],
+        Seat::BackOffice { .. } => &[
+            ("Today", "/today"),
+            ("Store discounts", "/offers"),
+            ("Goods in", "/stock/receive"),
+            ("Corrections", "/stock/correct"),
+            ("People", "/people"),
+        ],
+        Seat::Pos { .. } => &[("Checkout", "/checkout"), ("Kiosk", "/kiosk")],
+    };
+    let link = |(title, path): &(&'static str, &str)| ScreenLink {
+        title,
+        address: format!("http://{page}{path}"),
+    };
+    paths.iter().map(link).collect()
 }
 
 /// A line in words.
@@ -173,7 +194,7 @@ mod tests {
             title: "Store 1, checkout 1".to_owned(),
             runs: false,
             pid: 0,
-            link: String::new(),
+            screens: Vec::new(),
             has_broker: false,
             words: String::new(),
         };
