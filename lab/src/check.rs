@@ -303,7 +303,9 @@ fn judge(
     });
     // What others of a store sold travels on to its siblings a moment later.
     let agree = |verdicts: Vec<Verdict>| verdicts.iter().all(|verdict| verdict.holds);
-    wait_for(Duration::from_secs(CATCH_UP_S), || replicas::verdicts(chain).is_ok_and(agree));
+    wait_for(Duration::from_secs(CATCH_UP_S), || {
+        replicas::all_stated(chain).unwrap_or(false) && replicas::verdicts(chain).is_ok_and(agree)
+    });
     chain.stop_all();
     teller.tell("every process is asked to end, and the databases are read");
     let mut verdicts = replicas::verdicts(chain)?;

@@ -45,6 +45,23 @@ pub fn all_at_hq(chain: &Chain) -> Result<bool, ReplicaError> {
     Ok(true)
 }
 
+/// Whether every pos has stated the running totals of its last receipt. Until then it will write once more by itself.
+pub fn all_stated(chain: &Chain) -> Result<bool, ReplicaError> {
+    for seat in chain.seats().into_iter().filter(|seat| matches!(seat, Seat::Pos { .. })) {
+        let first = i64::from(origin_of(chain, seat)?) << 40;
+        let stated: bool = reader(chain.place(seat))?.query_row(
+            "SELECT (SELECT max(no) FROM receipt WHERE id BETWEEN ?1 AND ?2)
+                 IS (SELECT max(last_no) FROM grand_total WHERE id BETWEEN ?1 AND ?2)",
+            [first, first + (1 << 40) - 1],
+            |row| row.get(0),
+        )?;
+        if !stated {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The number that the rows of a device bear, as HQ gave it.
 pub fn origin_of(chain: &Chain, seat: Seat) -> Result<u32, ReplicaError> {
     let name = seat.device();
