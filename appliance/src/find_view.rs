@@ -173,7 +173,7 @@ impl<'a> Finding<'a> {
     /// A balance below zero is a book that lags behind the shelf: it promises nothing.
     fn stock(&self, variants: &[Tag]) -> String {
         let here: i64 = variants.iter().map(|tag| tag.on_hand.max(0)).sum();
-        let count = if here == 0 { "sold out here".to_owned() } else { format!("{here} here") };
+        let count = if here == 0 { "sold out".to_owned() } else { format!("{here} here") };
         if self.age.is_empty() { count } else { format!("{count}, {}", self.age) }
     }
 }

@@ -16,6 +16,8 @@ pub mod paint;
 
 pub mod tour;
 
+pub mod push;
+
 pub mod search;
 
 use crate::bench_desk::Fault;
@@ -35,6 +37,7 @@ const BENCHES: &[(&str, Measure)] = &[
     ("idle", idle::measure),
     ("paint", paint::measure),
     ("tour", tour::measure),
+    ("push", push::measure),
     ("search", search::measure),
 ];
 

@@ -16,6 +16,7 @@ use crate::chain::{Chain, Wanted};
 use crate::demo::{self, Desk};
 use crate::figure::{Figure, percentile, short};
 use crate::layout::Seat;
+use crate::process::wait_for;
 use crate::slow_sync;
 use crate::world::World;
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ const WARM_UP: usize = 20;
 const ROLL_LINES: usize = 12;
 /// How long a pos may take until it knows its cashiers.
 const SETTLE_S: u64 = 5;
+const SIGN_ON_S_MAX: u64 = 20;
 /// The shortest time between two scans of a fast hand. Up to a few frames more are drawn by lot.
 const PACE_MS: f64 = 150.0;
 
@@ -36,6 +38,8 @@ const SIGN_ON: &str = "const [badge, pin, done] = arguments;
     const form = document.querySelector('form[action=\"/signon\"]');
     form.badge.value = badge; form.pin.value = pin; form.requestSubmit();
     done(true);";
+
+const WHERE: &str = "const [done] = arguments; done(location.pathname);";
 
 const SCAN: &str = "const [code, pace, done] = arguments;
     const form = document.querySelector('form[data-scan]');
@@ -81,13 +85,13 @@ const SCAN: &str = "const [code, pace, done] = arguments;
 
 /// The moments of one scan, in milliseconds after the form was sent.
 #[derive(Clone, Copy, Debug)]
-struct Scan {
+pub struct Scan {
     /// The answer is here, with the basket durable.
-    answered: f64,
+    pub answered: f64,
     /// It is in the page.
     swapped: f64,
     /// The page has painted the frame with it.
-    painted: f64,
+    pub painted: f64,
     /// The compositor has shown that frame, as the browser says.
     presented: f64,
     /// The second animation frame.
@@ -135,12 +139,22 @@ pub fn measure() -> Result<Vec<Figure>, Fault> {
     Ok(figures(&plain, &slow))
 }
 
-fn scans(browser: &Browser, chain: &Chain, world: &World, pos: Seat) -> Result<Vec<Scan>, Fault> {
+/// Signs on at a pos and scans in its checkout; the first scans, which warm it, are left out.
+pub fn scans(
+    browser: &Browser,
+    chain: &Chain,
+    world: &World,
+    pos: Seat,
+) -> Result<Vec<Scan>, Fault> {
     let page = chain.page(pos);
     let person = world.staff_of(1).next().ok_or("a store has people")?;
     browser.open(&format!("http://{page}/signon"))?;
     browser.answer(SIGN_ON, &[json!(person.badge), json!(person.pin)])?;
-    std::thread::sleep(Duration::from_secs(1));
+    // A PIN takes its time on purpose, and a busy machine more of it.
+    let is_on = || browser.answer(WHERE, &[]).is_ok_and(|place| place == json!("/checkout"));
+    if !wait_for(Duration::from_secs(SIGN_ON_S_MAX), is_on) {
+        return Err("nobody could sign on".into());
+    }
     browser.open(&format!("http://{page}/checkout"))?;
     let mut scans: Vec<Scan> = Vec::new();
     for variant in world.variants.iter().take(ROLL_LINES).cycle().take(WARM_UP + SCANS) {
