@@ -37,4 +37,5 @@ pub mod screens;
 pub mod rest;
 
 pub mod api;
+pub mod routes;
 pub mod run;

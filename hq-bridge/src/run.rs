@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::talk::HubSettings;
 use selvedge_transport::address::BrokerAddress;
@@ -23,7 +22,7 @@ use crate::config::{Broker, Config};
 use crate::database::{self, Database, DatabaseError};
 use crate::door::{Door, DoorError};
 use crate::hq::{self, Hq};
-use crate::{api, freshness, rest, screens};
+use crate::{freshness, routes};
 
 /// How often the totals are compared when nobody asks.
 const TOTALS_PAUSE_S: u64 = 10;
@@ -133,11 +132,7 @@ async fn live(config: &Config) -> Result<(), RunError> {
     let checks = tokio::spawn(check_totals(Arc::clone(&hq)));
     let keeps = tokio::spawn(keep_freshness(Arc::clone(&hq)));
     tracing::info!(class = %keys.writer.class(), broker = %at, "HQ runs, pages at http://{address}/");
-    let pages = Router::new()
-        .merge(screens::routes())
-        .merge(api::routes())
-        .merge(rest::routes(Arc::clone(&hq)))
-        .with_state(Arc::clone(&hq));
+    let pages = routes::router(Arc::clone(&hq));
     let ended = axum::serve(listener, pages).with_graceful_shutdown(asked_to_end());
     let outcome = tokio::select! {
         served = ended.into_future() => served.map_err(|why| RunError::System(why.to_string())),

@@ -8,10 +8,14 @@
 pub struct Form {
     /// Where it is sent.
     pub action: String,
+    /// Whether its fields are sent as a body; else as the query of its address.
+    pub posts: bool,
     /// Names and values, as the page fills them.
     pub fields: Vec<(String, String)>,
     /// Names and values of its buttons; only the pressed one is sent.
     pub buttons: Vec<(String, String)>,
+    /// Names and values of what may be ticked and is not.
+    pub unticked: Vec<(String, String)>,
 }
 
 impl Form {
@@ -39,8 +43,10 @@ pub fn forms(page: &str) -> Vec<Form> {
                 open = true;
                 found.push(Form {
                     action: tag.value("action"),
+                    posts: tag.value("method").eq_ignore_ascii_case("post"),
                     fields: Vec::new(),
                     buttons: Vec::new(),
+                    unticked: Vec::new(),
                 });
             }
             "/form" => open = false,
@@ -74,10 +80,17 @@ fn add_control(form: &mut Form, tag: &Tag) {
     let kind = tag.value("type");
     let is_button = tag.name == "button" || kind == "submit";
     let is_unticked = matches!(&*kind, "checkbox" | "radio") && tag.attribute("checked").is_none();
-    if name.is_empty() || is_unticked {
+    if name.is_empty() {
         return;
     }
-    if is_button { form.buttons.push((name, value)) } else { form.fields.push((name, value)) }
+    let kept = if is_button {
+        &mut form.buttons
+    } else if is_unticked {
+        &mut form.unticked
+    } else {
+        &mut form.fields
+    };
+    kept.push((name, value));
 }
 
 struct Tag<'a> {
@@ -169,10 +182,18 @@ mod tests {
             found[0].fields,
             [("request".to_owned(), "a\"b".to_owned()), ("code".to_owned(), String::new())]
         );
+        assert!(found[0].posts);
+        assert_eq!(found[0].unticked, [("gift".to_owned(), String::new())]);
         assert_eq!(found[0].buttons, [("act".to_owned(), "add".to_owned())]);
         assert_eq!(
             found[1],
-            Form { action: "/pay".to_owned(), fields: Vec::new(), buttons: Vec::new() }
+            Form {
+                action: "/pay".to_owned(),
+                posts: false,
+                fields: Vec::new(),
+                buttons: Vec::new(),
+                unticked: Vec::new()
+            }
         );
     }
 

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use hq_bridge::contacts::Contacts;
 use hq_bridge::door::Door;
 use hq_bridge::hq::Hq;
+use hq_bridge::routes;
 use hq_bridge::tokens::{self, Scope};
-use hq_bridge::{rest, screens};
 use rusqlite::Connection;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -74,10 +73,7 @@ impl Served {
         });
         let owner = format!("test-{}", address.port());
         let token = tokens::add(&hq.database, &owner, Scope::Read).unwrap();
-        let pages = Router::new()
-            .merge(screens::routes())
-            .merge(rest::routes(Arc::clone(&hq)))
-            .with_state(Arc::clone(&hq));
+        let pages = routes::router(Arc::clone(&hq));
         runtime.spawn(async move { axum::serve(listener, pages).await });
         let file = desk.file();
         Served { hq, heard, owner, token, file, address, _runtime: runtime }

@@ -17,6 +17,56 @@ const OPENS: [&str; 4] = [
 const SQL: [&str; 7] =
     ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", ".query_row(", ".prepare", ".execute("];
 
+/// text-is-no-SQL: the packages whose SQL is written by people and never put together.
+const ASKERS: [&str; 3] = ["appliance/src/", "appliance/domain/src/", "hq-bridge/src/"];
+
+/// Where SQL enters SQLite.
+const ASKS: [&str; 9] = [
+    ".prepare(",
+    ".prepare_cached(",
+    ".execute(",
+    ".execute_batch(",
+    ".query_row(",
+    ".query_one(",
+    ".query(",
+    ".query_map(",
+    ".query_and_then(",
+];
+
+/// Names that stand for one of a few literals a line above, and no other text can get there.
+const CHOSEN: [(&str, &str); 2] =
+    [("appliance/src/baskets.rs", "sql"), ("hq-bridge/src/rest/exceptions.rs", "newest")];
+
+/// SQL is a literal, a constant, or literals put together by the compiler. What begins with a bracket are values.
+fn sql_text_faults(file: &Source) -> Vec<String> {
+    if !ASKERS.iter().any(|folder| file.path.starts_with(folder)) {
+        return Vec::new();
+    }
+    let bare = code::without_tests(&code::bare(&file.text));
+    let text: Vec<char> = file.text.chars().collect();
+    let places = ASKS.iter().flat_map(|ask| bare.match_indices(ask));
+    let mut faults = Vec::new();
+    for (at, ask) in places {
+        let begin = bare[..at].chars().count() + ask.chars().count();
+        let first: String =
+            text[begin..].iter().skip_while(|sign| sign.is_whitespace()).take(60).collect();
+        let name: String =
+            first.chars().take_while(|sign| sign.is_alphanumeric() || *sign == '_').collect();
+        let is_macro = first[name.len()..].starts_with('!')
+            && (name.ends_with("_sql")
+                || matches!(name.as_str(), "concat" | "include_str" | "params"));
+        let is_constant =
+            !name.is_empty() && !name.contains(|sign: char| sign.is_ascii_lowercase());
+        let is_chosen = CHOSEN.iter().any(|chosen| *chosen == (file.path.as_str(), name.as_str()));
+        if !(first.starts_with(['"', '(', '[', ')']) || is_macro || is_constant || is_chosen) {
+            let line = code::line_of(&bare, at);
+            let first = first.lines().next().unwrap_or_default();
+            faults.push(format!("{}:{line}: {ask}{first}", file.path));
+        }
+    }
+    faults
+}
+
 fn opener_faults(file: &Source) -> Vec<String> {
     if file.path == OPENER || !file.path.contains("src/") {
         return Vec::new();
@@ -101,6 +151,11 @@ fn screens_hold_no_sql() {
 }
 
 #[test]
+fn no_text_becomes_sql() {
+    crate::none(crate::rust().iter().flat_map(sql_text_faults).collect());
+}
+
+#[test]
 fn effects_stay_home() {
     let files = crate::sql();
     let tables = replicated_tables(&files);
@@ -113,6 +168,28 @@ fn a_second_opener_is_caught() {
     assert_eq!(opener_faults(&Source::new("appliance/src/a.rs", text)).len(), 1);
     assert_eq!(opener_faults(&Source::new("sync/src/open.rs", text)).len(), 0);
     assert_eq!(opener_faults(&Source::new("sync/tests/a.rs", text)).len(), 0);
+}
+
+#[test]
+fn sql_that_is_put_together_is_caught() {
+    let faults = |text: &str| {
+        sql_text_faults(&Source::new("appliance/src/a.rs", &format!("fn f() {{ {text} }}\n"))).len()
+    };
+    for good in [
+        "db.prepare_cached(\"SELECT 1\")?.query_row([], read)",
+        "db.execute(PAID, (a, b))",
+        "db.prepare(\n    tag_sql!(\"WHERE a = ?1\"))?.execute(params![a])",
+    ] {
+        assert_eq!(faults(good), 0, "{good}");
+    }
+    for bad in [
+        "db.prepare(&format!(\"SELECT {a}\"))",
+        "db.execute(sql, [])",
+        "db.query_row(&(a + b), [], read)",
+        "db.execute_batch(text.as_str())",
+    ] {
+        assert_eq!(faults(bad), 1, "{bad}");
+    }
 }
 
 #[test]
