@@ -4,6 +4,9 @@ use std::path::Path;
 
 use lab::sources;
 
+/// Below which address the kiosk stands.
+pub const KIOSK: &str = "/kiosk";
+
 /// An address as the router has it, and whether it takes a form.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
@@ -39,6 +42,9 @@ pub fn of(folder: &str) -> Vec<Route> {
                 None => constant(&texts, name)
                     .unwrap_or_else(|| panic!("{file}: which path is the route {name}?")),
             };
+            // The kiosk's router stands below the others.
+            let below = if file.ends_with("kiosk.rs") { KIOSK } else { "" };
+            let path = format!("{below}{path}");
             let handlers = handlers.split(".route(").next().unwrap_or_default();
             let handlers = &handlers[..end_of_call(handlers)];
             let (posts, gets) = (handlers.contains("post("), handlers.contains("get("));
@@ -67,6 +73,17 @@ pub fn query_names(folder: &str) -> Vec<String> {
             names.extend(fields.filter_map(name));
         }
     }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The names that the kiosk asks its addresses for.
+pub fn kiosk_names() -> Vec<String> {
+    let files = texts("appliance/src/kiosk");
+    let asked = files.iter().flat_map(|file| file.1.split(".get(\"").skip(1));
+    let mut names: Vec<String> =
+        asked.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect();
     names.sort();
     names.dedup();
     names
