@@ -117,7 +117,8 @@ fn shelves(file: &TradeFile, stores: u32) -> Vec<Vec<String>> {
     rows.collect()
 }
 
-const CATALOGUE: &str = "sku,product,name,department,size,colour,tax_class,favourite,gtin";
+/// The columns of a catalogue, without those that may be left out.
+pub const CATALOGUE: &str = "sku,product,name,department,size,colour,tax_class,favourite,gtin";
 const CATALOGUE_WITH_NOTE: &str =
     "sku,product,name,department,size,colour,tax_class,favourite,gtin,note";
 const NUTRITION: &str = "product,is_drink,nutri_score,nova_group,energy_kj,fat_g,saturates_g,sugars_g,salt_g,allergens,source";

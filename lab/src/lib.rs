@@ -34,6 +34,7 @@ pub mod walk;
 pub mod slow_sync;
 pub mod segments;
 pub mod big_list;
+pub mod bench_chain;
 pub mod bench;
 pub mod meter;
 pub mod replay;

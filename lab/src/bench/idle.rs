@@ -2,17 +2,13 @@
 //!
 //! The lines are real ones on loopback, measured at the near end of the lab's wire by the kernel's own counters.
 
+use crate::bench_chain::OneStore;
 use crate::bench_desk::Fault;
-use crate::chain::{Chain, Wanted};
-use crate::demo::{self, Desk};
+use crate::chain::Chain;
 use crate::figure::{Figure, short};
-use crate::hands::Hands;
 use crate::layout::Seat;
-use crate::process::wait_for;
 use crate::segments;
-use crate::world::World;
 use std::time::{Duration, Instant};
-use tokio::runtime::Runtime;
 
 /// Until the master data has arrived and all is told.
 const SETTLE_S: u64 = 15;
@@ -21,8 +17,6 @@ const WATCH_S: u64 = 60;
 const SALES: u32 = 20;
 const BETWEEN_SALES_S: u64 = 2;
 const LINES_PER_SALE: usize = 4;
-/// As shipped.
-const BEAT_S: u32 = 10;
 const DAY_S: f64 = 86_400.0;
 
 const LINES: [(&str, Seat); 2] = [
@@ -46,20 +40,13 @@ struct Stretch {
 
 /// The figures of a line.
 pub fn measure() -> Result<Vec<Figure>, Fault> {
-    let runtime = Runtime::new()?;
-    let desk = Desk::at(None)?;
-    let world = World::from_seed(1, 1);
-    let wanted = Wanted { desk: desk.path.clone(), stores: 1, pos: 1, beat_s: BEAT_S };
-    let (mut chain, files) = demo::lay_out(&world, wanted, &runtime)?;
-    chain.make(&files, &|_| {})?;
-    chain.start_all(&|_| {})?;
+    let store = OneStore::at_work(1)?;
     std::thread::sleep(Duration::from_secs(SETTLE_S));
-    let idle = stretch(&chain, || {
+    let idle = stretch(&store.chain, || {
         std::thread::sleep(Duration::from_secs(WATCH_S));
         Ok(())
     })?;
-    let selling = stretch(&chain, || sell(&chain, &world))?;
-    chain.stop_all();
+    let selling = stretch(&store.chain, || sell(&store))?;
     let mut figures = Vec::new();
     for ((name, _), (idle, selling)) in LINES.iter().zip(idle.iter().zip(&selling)) {
         let a_day = |bytes: f64| format!("{} MB", short(bytes / idle.seconds * DAY_S / 1e6));
@@ -108,14 +95,11 @@ fn line(chain: &Chain, seat: Seat) -> Result<Line, Fault> {
 }
 
 /// Sells, each sale far enough from the next to travel alone.
-fn sell(chain: &Chain, world: &World) -> Result<(), Fault> {
-    let person = world.staff_of(1).next().ok_or("a store has cashiers")?;
-    let mut hands = Hands::at(chain.page(LINES[0].1), &person.badge, &person.pin);
-    if !wait_for(Duration::from_secs(SETTLE_S), || hands.sign_on().is_ok()) {
-        return Err("the pos does not sell".into());
-    }
+fn sell(store: &OneStore) -> Result<(), Fault> {
+    let mut hands = store.hands(LINES[0].1)?;
     for sale in 0..SALES {
-        let goods = world.variants.iter().cycle().skip(sale as usize * 5).take(LINES_PER_SALE);
+        let goods =
+            store.world.variants.iter().cycle().skip(sale as usize * 5).take(LINES_PER_SALE);
         hands.sell(&goods.map(|variant| variant.gtin).collect::<Vec<_>>())?;
         std::thread::sleep(Duration::from_secs(BETWEEN_SALES_S));
     }

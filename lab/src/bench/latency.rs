@@ -3,19 +3,16 @@
 //! Real processes, real brokers, a sale at each pos every two seconds through its forms. Both moments are read from the
 //! databases by connections that only read, so neither side is asked to say when it was done.
 
+use crate::bench_chain::OneStore;
 use crate::bench_desk::Fault;
-use crate::chain::{Chain, Wanted};
-use crate::demo::{self, Desk};
+use crate::chain::Chain;
 use crate::figure::{Figure, percentile, short};
-use crate::hands::Hands;
 use crate::layout::Seat;
 use crate::process::wait_for;
 use crate::replicas;
-use crate::world::World;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::runtime::Runtime;
 
 const POS: u32 = 2;
 const SALES_PER_POS: u64 = 25;
@@ -26,17 +23,10 @@ const READY_S: u64 = 60;
 
 /// The figures of the way to HQ.
 pub fn measure() -> Result<Vec<Figure>, Fault> {
-    let runtime = Runtime::new()?;
-    let desk = Desk::at(None)?;
-    let world = World::from_seed(1, 1);
-    let wanted = Wanted { desk: desk.path.clone(), stores: 1, pos: POS, beat_s: 10 };
-    let (mut chain, files) = demo::lay_out(&world, wanted, &runtime)?;
-    chain.make(&files, &|_| {})?;
-    chain.start_all(&|_| {})?;
-    let has_tables = |no| replicas::receipts_of(&chain, Seat::Pos { store: 1, no }).is_ok();
+    let store = OneStore::at_work(POS)?;
+    let has_tables = |no| replicas::receipts_of(&store.chain, Seat::Pos { store: 1, no }).is_ok();
     wait_for(Duration::from_secs(READY_S), || (1..=POS).all(has_tables));
-    let measured = trade(&chain, &world)?;
-    chain.stop_all();
+    let measured = trade(&store)?;
     let ms: Vec<f64> = measured.into_iter().flatten().collect();
     if (ms.len() as u64) < SALES_PER_POS * u64::from(POS) {
         return Err(format!(
@@ -67,14 +57,14 @@ pub fn measure() -> Result<Vec<Figure>, Fault> {
 }
 
 /// Sells at every pos and watches the databases meanwhile.
-fn trade(chain: &Chain, world: &World) -> Result<Vec<Vec<f64>>, Fault> {
+fn trade(store: &OneStore) -> Result<Vec<Vec<f64>>, Fault> {
     let (selling, seats) = (AtomicBool::new(true), (1..=POS).map(|no| Seat::Pos { store: 1, no }));
     let selling = &selling;
     std::thread::scope(|scope| {
         let cashiers: Vec<_> =
-            seats.clone().map(|seat| scope.spawn(move || sell(chain, world, seat))).collect();
+            seats.clone().map(|seat| scope.spawn(move || sell(store, seat))).collect();
         let watchers: Vec<_> =
-            seats.map(|seat| scope.spawn(move || watch(chain, seat, selling))).collect();
+            seats.map(|seat| scope.spawn(move || watch(&store.chain, seat, selling))).collect();
         let sold: Result<Vec<()>, Fault> = cashiers.into_iter().map(joined).collect();
         selling.store(false, Ordering::Relaxed);
         let seen = watchers.into_iter().map(joined).collect();
@@ -86,15 +76,12 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|fault| std::panic::resume_unwind(fault))
 }
 
-fn sell(chain: &Chain, world: &World, seat: Seat) -> Result<(), Fault> {
-    let person = world.staff_of(seat.store()).next().ok_or("a store has cashiers")?;
-    let mut hands = Hands::at(chain.page(seat), &person.badge, &person.pin);
-    if !wait_for(Duration::from_secs(READY_S), || hands.sign_on().is_ok()) {
-        return Err(format!("{} does not sell", seat.title()).into());
-    }
+fn sell(store: &OneStore, seat: Seat) -> Result<(), Fault> {
+    let mut hands = store.hands(seat)?;
     for round in 0..SALES_PER_POS {
         let begun = Instant::now();
-        let codes: Vec<u64> = world
+        let codes: Vec<u64> = store
+            .world
             .variants
             .iter()
             .skip(round as usize * 7)

@@ -10,18 +10,15 @@
 //! `presentationTime`, in steps of 4 ms, when the compositor has shown that frame at the tick of its 60 Hz; and the
 //! second animation frame, as measured before. The scanner's own time and the panel's are not in it.
 
+use crate::bench_chain::OneStore;
 use crate::bench_desk::Fault;
 use crate::browser::{self, Browser};
-use crate::chain::{Chain, Wanted};
-use crate::demo::{self, Desk};
 use crate::figure::{Figure, percentile, short};
 use crate::layout::Seat;
 use crate::process::wait_for;
 use crate::slow_sync;
-use crate::world::World;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
 const SCANS: usize = 300;
 /// The first ones warm the page, the caches and the compiler of its script.
@@ -119,35 +116,22 @@ pub fn measure() -> Result<Vec<Figure>, Fault> {
             "NOT MEASURED: no chromedriver here".to_owned(),
         )]);
     };
-    let runtime = Runtime::new()?;
-    let desk = Desk::at(None)?;
-    let world = World::from_seed(1, 1);
-    let wanted = Wanted { desk: desk.path.clone(), stores: 1, pos: 1, beat_s: 10 };
-    let (mut chain, files) = demo::lay_out(&world, wanted, &runtime)?;
-    chain.make(&files, &|_| {})?;
-    chain.start_all(&|_| {})?;
+    let mut store = OneStore::at_work(1)?;
     std::thread::sleep(Duration::from_secs(SETTLE_S));
     let pos = Seat::Pos { store: 1, no: 1 };
-    let browser = Browser::start(&driver, &desk.path.join("chromedriver.txt"), 1_366, 768)?;
-    let plain = scans(&browser, &chain, &world, pos)?;
-    chain.stop(pos);
-    chain.preload = Some(slow_sync::build(&desk.path)?);
-    chain.start(pos)?;
-    let slow = scans(&browser, &chain, &world, pos)?;
-    drop(browser);
-    chain.stop_all();
+    let browser = Browser::start(&driver, &store.desk.path.join("chromedriver.txt"), 1_366, 768)?;
+    let plain = scans(&browser, &store, pos)?;
+    store.chain.stop(pos);
+    store.chain.preload = Some(slow_sync::build(&store.desk.path)?);
+    store.chain.start(pos)?;
+    let slow = scans(&browser, &store, pos)?;
     Ok(figures(&plain, &slow))
 }
 
 /// Signs on at a pos and scans in its checkout; the first scans, which warm it, are left out.
-pub fn scans(
-    browser: &Browser,
-    chain: &Chain,
-    world: &World,
-    pos: Seat,
-) -> Result<Vec<Scan>, Fault> {
-    let page = chain.page(pos);
-    let person = world.staff_of(1).next().ok_or("a store has people")?;
+pub fn scans(browser: &Browser, store: &OneStore, pos: Seat) -> Result<Vec<Scan>, Fault> {
+    let page = store.chain.page(pos);
+    let person = store.world.staff_of(1).next().ok_or("a store has people")?;
     browser.open(&format!("http://{page}/signon"))?;
     browser.answer(SIGN_ON, &[json!(person.badge), json!(person.pin)])?;
     // A PIN takes its time on purpose, and a busy machine more of it.
@@ -157,7 +141,7 @@ pub fn scans(
     }
     browser.open(&format!("http://{page}/checkout"))?;
     let mut scans: Vec<Scan> = Vec::new();
-    for variant in world.variants.iter().take(ROLL_LINES).cycle().take(WARM_UP + SCANS) {
+    for variant in store.world.variants.iter().take(ROLL_LINES).cycle().take(WARM_UP + SCANS) {
         let moments = browser.answer(SCAN, &[json!(variant.gtin.to_string()), json!(PACE_MS)])?;
         scans.push(Scan::read(&moments).ok_or("the page gives milliseconds")?);
     }

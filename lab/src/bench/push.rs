@@ -4,22 +4,21 @@
 //! scans. So every scan falls into the coming of a catalogue, and into the work of the search that takes it up.
 
 use crate::bench::paint::{self, Scan};
+use crate::bench_chain::OneStore;
 use crate::bench_desk::Fault;
 use crate::browser::{self, Browser};
-use crate::chain::{Chain, Wanted};
-use crate::demo::{self, Desk};
+use crate::chain::Chain;
 use crate::figure::{Figure, percentile, short};
 use crate::import_files;
 use crate::layout::Seat;
 use crate::process::{Programs, run};
 use crate::replicas;
 use crate::slow_sync;
-use crate::world::{World, gtin13};
+use crate::world::gtin13;
 use selvedge_domain::listing;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
 const PRODUCTS: u64 = 20_000;
 /// Beyond the numbers of the demo's own goods.
@@ -27,7 +26,6 @@ const FIRST: u64 = 100_001;
 const SETTLE_S: u64 = 5;
 const POS: Seat = Seat::Pos { store: 1, no: 1 };
 const NAMES: [&str; 2] = ["Pushed", "Renamed"];
-const HEAD: &str = "sku,product,name,department,size,colour,tax_class,favourite,gtin";
 
 /// The figures of a scan while a catalogue arrives.
 pub fn measure() -> Result<Vec<Figure>, Fault> {
@@ -37,25 +35,18 @@ pub fn measure() -> Result<Vec<Figure>, Fault> {
             "NOT MEASURED: no chromedriver here".to_owned(),
         )]);
     };
-    let runtime = Runtime::new()?;
-    let desk = Desk::at(None)?;
-    let world = World::from_seed(1, 1);
-    let wanted = Wanted { desk: desk.path.clone(), stores: 1, pos: 1, beat_s: 10 };
-    let (mut chain, files) = demo::lay_out(&world, wanted, &runtime)?;
-    chain.make(&files, &|_| {})?;
-    chain.start_all(&|_| {})?;
-    chain.stop(POS);
-    chain.preload = Some(slow_sync::build(&desk.path)?);
-    chain.start(POS)?;
+    let mut store = OneStore::at_work(1)?;
+    store.chain.stop(POS);
+    store.chain.preload = Some(slow_sync::build(&store.desk.path)?);
+    store.chain.start(POS)?;
     std::thread::sleep(Duration::from_secs(SETTLE_S));
-    let catalogues = catalogues(&desk.path)?;
-    let browser = Browser::start(&driver, &desk.path.join("chromedriver.txt"), 1_366, 768)?;
-    let before = changes(&chain)?;
+    let catalogues = catalogues(&store.desk.path)?;
+    let log = store.desk.path.join("chromedriver.txt");
+    let browser = Browser::start(&driver, &log, 1_366, 768)?;
+    let before = changes(&store.chain)?;
     let (scans, pushed) =
-        while_pushed(&chain, &catalogues, || paint::scans(&browser, &chain, &world, POS))?;
-    let arrived = changes(&chain)? - before;
-    drop(browser);
-    chain.stop_all();
+        while_pushed(&store.chain, &catalogues, || paint::scans(&browser, &store, POS))?;
+    let arrived = changes(&store.chain)? - before;
     Ok(figures(&scans, pushed, arrived))
 }
 
@@ -114,7 +105,8 @@ fn catalogues(desk: &Path) -> Result<Vec<PathBuf>, Fault> {
     for name in NAMES {
         let folder = desk.join(name);
         std::fs::create_dir_all(&folder)?;
-        let mut rows = vec![HEAD.split(',').map(str::to_owned).collect::<Vec<_>>()];
+        let mut rows =
+            vec![import_files::CATALOGUE.split(',').map(str::to_owned).collect::<Vec<_>>()];
         rows.extend((FIRST..FIRST + PRODUCTS).map(|number| {
             let gtin = gtin13(952_900_000_000 + number);
             let words = format!("{number},{number},{name} thing {number},Pushed,M,moss,1,,{gtin}");
