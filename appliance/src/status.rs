@@ -1,6 +1,6 @@
 //! Queue, last contact, vector, and why this device is behind
 
-use selvedge_sync::replica::Identity;
+use selvedge_sync::identity::Identity;
 use selvedge_sync::standing::HubStatus;
 use serde::Serialize;
 

@@ -11,8 +11,9 @@ use selvedge_sync::admission::Admission;
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::hlc::Millis;
+use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
-use selvedge_sync::replica::{Identity, Replica, Settings};
+use selvedge_sync::replica::Replica;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

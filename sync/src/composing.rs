@@ -7,9 +7,10 @@ use crate::{
     planted::{self, Fault},
     replica::{EPOCH, Replica},
     session::Beat,
+    signed::Mark,
     talk::{Now, PeerId},
     version,
-    wire::{Ack, Mark, Need, StreamHeads},
+    wire::{Ack, Need, StreamHeads},
 };
 
 impl Hub {

@@ -24,6 +24,8 @@ pub mod packing;
 
 pub mod frame;
 
+pub mod signed;
+
 pub mod wire;
 
 pub mod entry;
@@ -50,9 +52,17 @@ pub mod apply;
 
 pub mod outcome;
 
+pub mod identity;
+
+pub mod permit;
+
 pub mod replica;
 
 pub mod cut;
+
+pub mod incoming;
+
+pub mod take_in;
 
 pub mod receive;
 
@@ -63,6 +73,8 @@ pub mod marks;
 pub mod talk;
 
 pub mod hub;
+
+pub mod hearing;
 
 pub mod composing;
 

@@ -5,81 +5,34 @@
 //! entry is written in the same transaction. Nobody can forget to log.
 
 use crate::{
-    admission::Admission,
     allow_list::{self, Row, RowError, State},
     apply::ParkedKeys,
-    capture::{self, Capture, CaptureError, DifferenceError, Mode},
+    capture::{self, Capture, DifferenceError, Mode},
     changelog::{self, Appender, LogHead},
     device_keys::DeviceKeys,
-    entry::{self, Header, Op, RowChange},
+    entry::{self, Header},
     hlc::{Clock, Millis, Stamp},
+    identity::{Identity, Settings},
     open::{self, Migration, OpenError},
-    origin::{DeviceId, Origin, Role, Stream},
+    origin::{Origin, Stream},
     outcome::{Committed, EntryMark, WriteError, in_doubt, not_committed},
+    permit::{check_ids, one_stream},
     planted::{self, Fault},
     preupdate::{self, Hook},
     row_id::{self, Counter},
-    rule::StreamRule,
     tables::{self, Tables},
-    value::{Kind, Value},
 };
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::{
     collections::BTreeMap,
     fs::File,
-    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 /// Schema epoch that this build writes.
 pub const EPOCH: u16 = 1;
-
-/// Who this replica is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The device.
-    pub device: DeviceId,
-    /// Its incarnation.
-    pub origin: Origin,
-    /// What it is in its store.
-    pub role: Role,
-    /// Its store; 0 is HQ.
-    pub store: u32,
-    /// HQ's public key, which signs the allow-list.
-    pub authority: [u8; 32],
-}
-
-impl Identity {
-    /// The identity that an admission gives.
-    pub fn admitted(admission: &Admission) -> Identity {
-        let own = admission.own();
-        Identity {
-            device: own.device.clone(),
-            origin: own.origin,
-            role: own.role,
-            store: own.store,
-            authority: admission.authority,
-        }
-    }
-}
-
-/// What a replica is opened with.
-pub struct Settings {
-    /// The database file.
-    pub path: PathBuf,
-    /// The file layer; None is SQLite's own.
-    pub vfs: Option<String>,
-    /// Who this replica is.
-    pub identity: Identity,
-    /// Signs what it sends.
-    pub keys: Arc<dyn DeviceKeys>,
-    /// The trade's schema, in order.
-    pub migrations: Vec<Migration>,
-    /// Page cache of the writer in KiB.
-    pub cache_kib: u32,
-}
 
 /// A database that replicates.
 pub struct Replica {
@@ -421,71 +374,4 @@ fn claim(db: &Connection, path: &Path, origin: Origin) -> Result<(), OpenError> 
     } else {
         Err(OpenError::OtherOrigin { found, wanted: origin.get() })
     }
-}
-
-/// SQLite makes an integer key up where the INSERT names none, and another device could make up the same.
-fn check_ids(
-    tables: &Tables,
-    origin: Origin,
-    drawn: &Range<u64>,
-    rows: &[RowChange<'_>],
-) -> Result<(), CaptureError> {
-    for run in by_table(rows) {
-        let table = tables.numbered(run[0].table).expect("captured tables are declared");
-        if table.layout.key != [0] || table.layout.kinds[0] != Kind::Id {
-            continue;
-        }
-        let own = |row: &RowChange<'_>| match row.values[0] {
-            Value::Int(id) => {
-                let (writer, counter) = row_id::unpack(id);
-                writer == i64::from(origin.get()) && drawn.contains(&counter)
-            }
-            _ => false,
-        };
-        if !run.iter().all(|row| row.op != Op::Insert || own(row)) {
-            return Err(CaptureError::IdNotDrawn(table.name.clone()));
-        }
-    }
-    Ok(())
-}
-
-/// Neighbours of one table.
-fn by_table<'r, 'v>(rows: &'r [RowChange<'v>]) -> impl Iterator<Item = &'r [RowChange<'v>]> {
-    rows.chunk_by(|one, next| one.table == next.table)
-}
-
-/// The stream of all rows of a write, when this device may write them there.
-fn one_stream<E>(
-    tables: &Tables,
-    identity: &Identity,
-    rows: &[RowChange<'_>],
-) -> Result<Stream, WriteError<E>> {
-    let mut found: Option<Stream> = None;
-    let own = Stream::store(identity.store);
-    for run in by_table(rows) {
-        let table = tables.numbered(run[0].table).expect("captured tables are declared");
-        if !table.writers.allow(identity.role) && !planted::is(Fault::RoleNotCheckedAtWrite) {
-            let (table, role) = (table.name.clone(), identity.role.as_str());
-            return Err(WriteError::NotAllowed { table, role });
-        }
-        for row in run {
-            let stream = match table.stream {
-                StreamRule::Chain => Some(Stream::CHAIN),
-                StreamRule::Store => own,
-                StreamRule::By(_) => {
-                    let named = row.named.and_then(|number| u32::try_from(number).ok());
-                    let named = named.and_then(Stream::from_number);
-                    named.filter(|named| identity.role == Role::Hq || Some(*named) == own)
-                }
-            };
-            let stream = stream.ok_or_else(|| WriteError::NoStream(table.name.clone()))?;
-            match found {
-                Some(other) if other != stream => {
-                    return Err(WriteError::TwoStreams(other, stream));
-                }
-                _ => found = Some(stream),
-            }
-        }
-    }
-    Ok(found.expect("there is at least one row"))
 }

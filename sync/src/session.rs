@@ -8,7 +8,7 @@ use crate::{
     hlc::Millis,
     origin::{Origin, Stream},
     planted::{self, Fault},
-    wire::Mark,
+    signed::Mark,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -7,22 +7,14 @@
 //! before the signature, so that a reader passes over what it does not know and the signature covers it all the same.
 
 use crate::canonical::{Malformed, Reader, Writer};
-use crate::device_keys::{DeviceKeys, verify};
+use crate::device_keys::DeviceKeys;
 use crate::hlc::Stamp;
 use crate::origin::{Origin, Stream};
+use crate::signed::{Mark, Unproven, WireError, open, read_list, read_marks, signed, write_marks};
 use crate::version::SEQ_MAX;
-
-/// The largest message. It is the limit of a frame too.
-pub const MESSAGE_BYTES_MAX: usize = 96 * 1024;
 
 /// The longest name of a build, in bytes.
 pub const BUILD_BYTES_MAX: usize = 64;
-
-/// The most parts in a message, those of newer builds included.
-const FIELDS_MAX: usize = 64;
-
-/// How far one origin has come in one stream.
-pub type Mark = (Stream, Origin, u64);
 
 /// What a replica has made durable since its last ack, and how much more it can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,122 +162,10 @@ impl Need {
     }
 }
 
-/// A message that was read, but whose signature was not checked yet.
-#[derive(Debug)]
-pub struct Unproven<'b, M> {
-    message: M,
-    signer: Origin,
-    tag: &'static [u8],
-    signed: &'b [u8],
-    signature: [u8; 64],
-}
-
-impl<'b, M> Unproven<'b, M> {
-    /// Who is said to have signed it.
-    pub fn signer(&self) -> Origin {
-        self.signer
-    }
-
-    /// The message, if it was signed by this key, which must be the one of the signer.
-    pub fn proven_by(self, public: &[u8; 32]) -> Result<M, WireError> {
-        if verify(public, &[self.tag, self.signed].concat(), &self.signature) {
-            Ok(self.message)
-        } else {
-            Err(WireError::Signature { signer: self.signer })
-        }
-    }
-
-    fn close(
-        bytes: &'b [u8],
-        mut reader: Reader,
-        unknown: usize,
-        tag: &'static [u8],
-        signer: Origin,
-        message: M,
-    ) -> Result<Unproven<'b, M>, WireError> {
-        for _ in 0..unknown {
-            reader.pass_over()?;
-        }
-        let signed = &bytes[..reader.position()];
-        let signature = reader.bytes_of()?;
-        reader.end()?;
-        Ok(Unproven { message, signer, tag, signed, signature })
-    }
-}
-
-/// Starts to read a message, and says how many parts it has that this build does not know.
-fn open(bytes: &[u8], known: usize) -> Result<(Reader<'_>, usize), WireError> {
-    if bytes.len() > MESSAGE_BYTES_MAX {
-        return Err(WireError::TooLarge { bytes: bytes.len() });
-    }
-    let mut reader = Reader::new(bytes);
-    let fields = reader.list()?;
-    if !(known..=FIELDS_MAX).contains(&fields) {
-        return Err(Malformed { at: 0, why: "another number of fields" }.into());
-    }
-    Ok((reader, fields - known))
-}
-
-fn signed(mut message: Writer, tag: &[u8], keys: &dyn DeviceKeys) -> Vec<u8> {
-    let signature = keys.sign(&[tag, message.so_far()].concat());
-    message.bytes(&signature);
-    message.finish()
-}
-
-/// Marks lie flat, three numbers each: a list per mark would cost a byte more for each.
-fn write_marks(message: &mut Writer, marks: &[Mark]) {
-    message.list(marks.len() * 3);
-    for (stream, origin, seq) in marks {
-        message.uint(stream.number()).uint(origin.get()).uint(*seq);
-    }
-}
-
-fn read_marks(reader: &mut Reader) -> Result<Vec<Mark>, Malformed> {
-    read_list(reader, 3, |r| Ok((r.stream()?, r.origin()?, r.uint_up_to(SEQ_MAX)?)))
-}
-
 fn read_stream_heads(reader: &mut Reader) -> Result<StreamHeads, Malformed> {
     let stream = reader.stream()?;
     let heads = read_list(reader, 3, |r| Ok((r.origin()?, r.uint_up_to(SEQ_MAX)?, r.bytes_of()?)))?;
     Ok(StreamHeads { stream, heads })
-}
-
-/// Reads a flat list of things of so many parts each. Grows with what is really there, not with what is promised.
-fn read_list<T>(
-    reader: &mut Reader,
-    parts_each: usize,
-    read: impl Fn(&mut Reader) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let at = reader.position();
-    let parts = reader.list()?;
-    if !parts.is_multiple_of(parts_each) {
-        return Err(Malformed { at, why: "a list cut in the middle" });
-    }
-    let mut list = Vec::new();
-    for _ in 0..parts / parts_each {
-        list.push(read(reader)?);
-    }
-    Ok(list)
-}
-
-/// Why a message was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WireError {
-    /// It is larger than any replica sends.
-    #[error("a message of {bytes} bytes is refused: at most {MESSAGE_BYTES_MAX} are allowed")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-    },
-    /// The bytes are damaged, or come from something that is no replica.
-    #[error("the message cannot be read: {0}")]
-    Malformed(#[from] Malformed),
-    /// Somebody else signed it, or somebody changed it.
-    #[error("the message is not signed by origin {signer}: it was changed, or another key made it")]
-    Signature {
-        /// Who is said to have signed it.
-        signer: Origin,
-    },
 }
 
 #[cfg(test)]
@@ -297,8 +177,9 @@ mod tests {
     use crate::device_keys::{DeviceKeys, SoftwareKeys};
     use crate::hlc::Stamp;
     use crate::origin::{ORIGIN_MAX, Origin, STREAM_MAX, Stream};
+    use crate::signed::{MESSAGE_BYTES_MAX, Mark, signed};
     use crate::version::SEQ_MAX;
-    use crate::wire::{Ack, MESSAGE_BYTES_MAX, Mark, Need, StreamHeads, signed};
+    use crate::wire::{Ack, Need, StreamHeads};
 
     fn keys() -> SoftwareKeys {
         SoftwareKeys::from_seed([3; 32])
@@ -391,7 +272,8 @@ mod tests {
         let mut need = need_of(vec![], vec![], true);
         need.build = "ä".repeat(40) + "b";
         let bytes = need.encode(&keys());
-        assert_eq!(Need::decode(&bytes).unwrap().message.build, "ä".repeat(32));
+        let heard = Need::decode(&bytes).unwrap().proven_by(&keys().public()).unwrap();
+        assert_eq!(heard.build, "ä".repeat(32));
     }
 
     fn need_of(vectors: Vec<StreamHeads>, wanted: Vec<Mark>, reply: bool) -> Need {

@@ -19,9 +19,10 @@ use selvedge_sync::admission::Admission;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
+use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::open::Migration;
 use selvedge_sync::origin::DeviceId;
-use selvedge_sync::replica::{Identity, Replica, Settings};
+use selvedge_sync::replica::Replica;
 use selvedge_sync::talk::{HubSettings, Input, Now, Output, PeerId};
 use tempfile::TempDir;
 

@@ -10,7 +10,7 @@ use crate::plain_sale;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use selvedge_sync::hlc::Millis;
-use selvedge_sync::receive::{Incoming, Slice};
+use selvedge_sync::incoming::{Incoming, Slice};
 use std::collections::VecDeque;
 
 const PAIRS: u64 = 7;

@@ -7,8 +7,8 @@ use crate::liar::Liar;
 use crate::scheme::{Faults, Size};
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
+use selvedge_sync::identity::Identity;
 use selvedge_sync::origin::{DeviceId, Origin, Role};
-use selvedge_sync::replica::Identity;
 use std::sync::Arc;
 
 /// Everybody, before anything has happened.

@@ -13,9 +13,10 @@ use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::SoftwareKeys;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
+use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::open::OpenError;
 use selvedge_sync::origin::{Origin, Role, Stream};
-use selvedge_sync::replica::{Identity, Replica, Settings};
+use selvedge_sync::replica::Replica;
 use selvedge_sync::talk::{HubSettings, Input, Now, Output};
 use std::sync::Arc;
 

@@ -6,10 +6,11 @@ use selvedge_sync::{
     device_keys::{DeviceKeys, SoftwareKeys},
     hlc::Millis,
     hub::Hub,
+    identity::{Identity, Settings},
     open::Migration,
     origin::{DeviceId, Origin, Role, Stream},
     outcome::{Committed, WriteError},
-    replica::{Identity, Replica, Settings},
+    replica::Replica,
     talk::{Event, HubSettings, Input, Now, Output, PeerId},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};

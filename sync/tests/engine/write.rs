@@ -5,9 +5,10 @@ use expect_test::expect;
 use selvedge_sync::{
     changelog,
     hlc::Millis,
+    identity::{Identity, Settings},
     open::{self, OpenError},
     origin::Role,
-    replica::{Identity, Replica, Settings},
+    replica::Replica,
     talk::Input,
 };
 

@@ -7,9 +7,10 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, Transaction};
 use selvedge_sync::hub::Hub;
+use selvedge_sync::identity::Identity;
 use selvedge_sync::open::OpenError;
 use selvedge_sync::outcome::{Committed, WriteError};
-use selvedge_sync::replica::{Identity, Replica};
+use selvedge_sync::replica::Replica;
 use selvedge_sync::standing::HubStatus;
 use selvedge_sync::talk::HubSettings;
 use tokio::runtime::Handle;

@@ -1,0 +1,200 @@
+//! Takes in the messages of a conversation
+
+use crate::{
+    allow_list::Row,
+    frame::Frame,
+    hub::{Conversation, Hub, digest_of},
+    incoming::Incoming,
+    marks::{AT_HQ, AT_PARENT, KEPT_TWICE},
+    origin::{Origin, Role, Stream},
+    planted::{self, Fault},
+    replica::Replica,
+    signed::{Mark, Unproven},
+    talk::{Now, PeerId},
+    topics::Kind,
+    wire::{Ack, Need},
+};
+
+impl Hub {
+    pub(crate) fn take(
+        &mut self,
+        replica: &Replica,
+        now: Now,
+        from: &PeerId,
+        kind: Kind,
+        bytes: Vec<u8>,
+    ) -> Result<(), String> {
+        if *from == PeerId::Parent && !self.settings.has_parent {
+            return Err("there is no parent here".to_owned());
+        }
+        match kind {
+            Kind::Live | Kind::Bulk => self.take_frame(now, from, &bytes),
+            Kind::Ack => self.take_ack(replica, now, from, &bytes),
+            Kind::Need => self.take_need(replica, now, from, &bytes),
+        }
+    }
+
+    fn take_frame(&mut self, now: Now, from: &PeerId, bytes: &[u8]) -> Result<(), String> {
+        let waits: usize = self
+            .queue
+            .iter()
+            .filter(|incoming| incoming.from == *from)
+            .map(|incoming| incoming.frame.body_bytes())
+            .sum();
+        if waits > 4 * self.settings.credit_bytes as usize {
+            return Err("more frames than were granted".to_owned());
+        }
+        let frame = Frame::decode(bytes).map_err(|cause| cause.to_string())?;
+        if planted::is(Fault::FrameAckedUncommitted) {
+            let key = (frame.stream(), frame.origin());
+            self.conversation(from).session.take_frame(now.steady, key, frame.last(), 0);
+        }
+        self.queue.push_back(Incoming::new(from.clone(), frame));
+        Ok(())
+    }
+
+    /// The row of the signer when it is who may speak on this line; None when it is not known yet.
+    fn speaker<'r>(
+        &self,
+        replica: &'r Replica,
+        from: &PeerId,
+        signer: Origin,
+    ) -> Result<Option<&'r Row>, String> {
+        let Some(row) = replica.known(signer) else { return Ok(None) };
+        let may = match from {
+            PeerId::Child(device) => row.device == *device,
+            PeerId::Parent => {
+                row.role == Role::Hq
+                    || row.role == Role::BackOffice && row.store == replica.identity().store
+            }
+        };
+        if may {
+            Ok(Some(row))
+        } else {
+            Err(format!("{} does not speak on this line", row.device.as_str()))
+        }
+    }
+
+    /// A message and the row of its signer; None when the signer is not known yet and has to wait.
+    fn proven<M>(
+        &mut self,
+        replica: &Replica,
+        from: &PeerId,
+        unproven: Unproven<'_, M>,
+    ) -> Result<Option<(M, Row)>, String> {
+        let signer = unproven.signer();
+        let Some(row) = self.speaker(replica, from, signer)?.cloned() else {
+            self.waiting.insert(signer);
+            return Ok(None);
+        };
+        let message = unproven.proven_by(&row.key).map_err(|cause| cause.to_string())?;
+        Ok(Some((message, row)))
+    }
+
+    /// The conversation in which this signer has just spoken: its line is there.
+    fn heard(&mut self, now: Now, from: &PeerId, signer: Row) -> &mut Conversation {
+        let peer = self.conversation(from);
+        if !peer.session.is_up() {
+            peer.session.line_up(now.steady);
+        }
+        peer.session.hear(now.steady);
+        peer.signer = Some(signer);
+        peer
+    }
+
+    fn take_need(
+        &mut self,
+        replica: &Replica,
+        now: Now,
+        from: &PeerId,
+        bytes: &[u8],
+    ) -> Result<(), String> {
+        let unproven = Need::decode(bytes).map_err(|cause| cause.to_string())?;
+        let Some((need, row)) = self.proven(replica, from, unproven)? else { return Ok(()) };
+        let streams: Vec<Stream> = need.vectors.iter().map(|vector| vector.stream).collect();
+        let heads: Vec<Mark> = need
+            .vectors
+            .iter()
+            .flat_map(|vector| vector.heads.iter().map(|head| (vector.stream, head.0, head.1)))
+            .collect();
+        let at_hq = row.role == Role::Hq;
+        let complete = heads.iter().all(|head| replica.head(head.0, head.1).seq >= head.2);
+        let peer = self.heard(now, from, row);
+        peer.build = need.build;
+        if complete {
+            peer.complete = Some(now.steady);
+        }
+        peer.session.take_vector(
+            now.steady,
+            &streams,
+            &heads,
+            [need.credit_live, need.credit_bulk],
+        );
+        if !need.reply {
+            peer.session.want_need(now.steady);
+        }
+        // Whoever asks anew may have lost what it was told, or never have got it.
+        peer.told.clear();
+        if *from == PeerId::Parent {
+            self.mark(now, &heads, at_hq);
+        } else {
+            peer.session.want_ack(now.steady);
+        }
+        Ok(())
+    }
+
+    fn take_ack(
+        &mut self,
+        replica: &Replica,
+        now: Now,
+        from: &PeerId,
+        bytes: &[u8],
+    ) -> Result<(), String> {
+        let unproven = Ack::decode(bytes).map_err(|cause| cause.to_string())?;
+        let Some((ack, row)) = self.proven(replica, from, unproven)? else { return Ok(()) };
+        let at_hq = row.role == Role::Hq;
+        let peer = self.heard(now, from, row);
+        peer.session.take_ack(now.steady, &ack.heads, [ack.credit_live, ack.credit_bulk]);
+        for (origin, seconds) in &ack.ages {
+            peer.beyond.insert(*origin, (*seconds, now.steady));
+        }
+        let differs =
+            ack.digests.iter().any(|(stream, digest)| digest_of(replica, *stream) != *digest);
+        if differs && peer.session.is_waiting() {
+            peer.session.doubt_flights(now.steady);
+        } else if differs {
+            peer.session.want_need(now.steady);
+        } else if !ack.digests.is_empty() {
+            peer.complete = Some(now.steady);
+            peer.beyond_complete = peer.beyond.clone();
+        }
+        if *from == PeerId::Parent {
+            self.mark(now, &ack.heads, at_hq);
+            self.mark_at(now, AT_HQ, &ack.committed);
+            self.mark_at(now, KEPT_TWICE, &ack.kept_twice);
+        }
+        Ok(())
+    }
+
+    /// The parent has these; when the parent is HQ they are committed there.
+    fn mark(&mut self, now: Now, heads: &[Mark], at_hq: bool) {
+        self.mark_at(now, AT_PARENT, heads);
+        if at_hq {
+            self.mark_at(now, AT_HQ, heads);
+        }
+    }
+
+    fn mark_at(&mut self, now: Now, mark: &'static str, heads: &[Mark]) {
+        let mut moved = false;
+        for (stream, origin, seq) in heads {
+            moved |= self.marks.advance(mark, (*stream, *origin), *seq);
+        }
+        if moved && mark != AT_PARENT {
+            for (id, peer) in &mut self.peers {
+                if *id != PeerId::Parent {
+                    peer.session.want_ack(now.steady);
+                }
+            }
+        }
+    }
+}
