@@ -129,7 +129,28 @@ pub fn measure() -> Result<Vec<Figure>, Fault> {
 }
 
 /// Signs on at a pos and scans in its checkout; the first scans, which warm it, are left out.
-pub fn scans(browser: &Browser, store: &OneStore, pos: Seat) -> Result<Vec<Scan>, Fault> {
+fn scans(browser: &Browser, store: &OneStore, pos: Seat) -> Result<Vec<Scan>, Fault> {
+    open_checkout(browser, store, pos)?;
+    let mut scans: Vec<Scan> = Vec::new();
+    for gtin in rung_up(store).take(WARM_UP + SCANS) {
+        scans.push(scan(browser, &gtin)?);
+    }
+    Ok(scans.split_off(WARM_UP))
+}
+
+/// The printed numbers of a few goods, again and again, so that the roll stays short.
+pub fn rung_up(store: &OneStore) -> impl Iterator<Item = String> + '_ {
+    store.world.variants.iter().take(ROLL_LINES).cycle().map(|variant| variant.gtin.to_string())
+}
+
+/// Scans once, a little after the scan before.
+pub fn scan(browser: &Browser, gtin: &str) -> Result<Scan, Fault> {
+    let moments = browser.answer(SCAN, &[json!(gtin), json!(PACE_MS)])?;
+    Scan::read(&moments).ok_or_else(|| "the page gives milliseconds".into())
+}
+
+/// Signs on at a pos and opens its checkout.
+pub fn open_checkout(browser: &Browser, store: &OneStore, pos: Seat) -> Result<(), Fault> {
     let page = store.chain.page(pos);
     let person = store.world.staff_of(1).next().ok_or("a store has people")?;
     browser.open(&format!("http://{page}/signon"))?;
@@ -139,13 +160,7 @@ pub fn scans(browser: &Browser, store: &OneStore, pos: Seat) -> Result<Vec<Scan>
     if !wait_for(Duration::from_secs(SIGN_ON_S_MAX), is_on) {
         return Err("nobody could sign on".into());
     }
-    browser.open(&format!("http://{page}/checkout"))?;
-    let mut scans: Vec<Scan> = Vec::new();
-    for variant in store.world.variants.iter().take(ROLL_LINES).cycle().take(WARM_UP + SCANS) {
-        let moments = browser.answer(SCAN, &[json!(variant.gtin.to_string()), json!(PACE_MS)])?;
-        scans.push(Scan::read(&moments).ok_or("the page gives milliseconds")?);
-    }
-    Ok(scans.split_off(WARM_UP))
+    browser.open(&format!("http://{page}/checkout"))
 }
 
 fn figures(plain: &[Scan], slow: &[Scan]) -> Vec<Figure> {
