@@ -111,7 +111,7 @@ impl Hq {
     fn rows(&self, db: &Connection) -> Result<Arc<Vec<Row>>, DatabaseError> {
         let key: AdmittedKey = db
             .prepare_cached(
-                "SELECT count(*), coalesce(max(origin), 0), coalesce(sum(origin * unicode(state)), 0) FROM allow_list",
+                "SELECT count(*), coalesce(max(origin), 0), coalesce(sum(origin * version), 0) FROM allow_list",
             )?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let known = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -231,7 +231,7 @@ mod tests {
         check(
             &[authority, own, &hq[..hq.len() - 2]],
             expect![
-                "line 3 of the admission: the row cannot be read: no byte string at byte 56: ask HQ for a new admission"
+                "line 3 of the admission: the row cannot be read: no byte string at byte 59: ask HQ for a new admission"
             ],
         );
         let other = format!("authority {}", hex::encode([9; 32]));

@@ -38,6 +38,8 @@ pub mod tables;
 
 pub mod open;
 
+pub mod allow_row;
+
 pub mod allow_list;
 
 pub mod admission;

@@ -134,6 +134,16 @@ impl DeviceId {
         Ok(DeviceId(text.to_owned()))
     }
 
+    /// The name that stands where there is no device (yet): empty, and no device has it.
+    pub const fn nobody() -> DeviceId {
+        DeviceId(String::new())
+    }
+
+    /// Whether it is nobody's name.
+    pub const fn is_nobody(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -23,7 +23,7 @@ use crate::{
     tables::{self, Tables},
 };
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -111,10 +111,21 @@ impl Replica {
         let kept: Vec<&Row> = rows.iter().filter(|row| row.verify(&authority).is_ok()).collect();
         self.keep_house(|db| {
             for row in &kept {
-                db.execute(
-                    "INSERT OR REPLACE INTO sync_admitted (origin, row) VALUES (?1, ?2)",
-                    (row.origin.get(), row.to_bytes()),
-                )?;
+                let origin = row.origin.get();
+                let before: Option<Vec<u8>> = db
+                    .query_row(
+                        "SELECT row FROM sync_admitted WHERE origin = ?1",
+                        [origin],
+                        |found| found.get(0),
+                    )
+                    .optional()?;
+                let before = before.and_then(|bytes| Row::from_bytes(&bytes).ok());
+                if before.is_none_or(|before| before.version <= row.version) {
+                    db.execute(
+                        "INSERT OR REPLACE INTO sync_admitted (origin, row) VALUES (?1, ?2)",
+                        (origin, row.to_bytes()),
+                    )?;
+                }
             }
             Ok(())
         })?;
@@ -244,9 +255,12 @@ impl Replica {
             other => rusqlite::Error::ToSqlConversionFailure(other.into()),
         })?;
         for row in listed {
-            known.insert(row.origin, row);
+            match known.get(&row.origin) {
+                Some(admitted) if admitted.version > row.version => {}
+                _ => drop(known.insert(row.origin, row)),
+            }
         }
-        known.retain(|_, row| row.state != State::Revoked);
+        known.retain(|_, row| matches!(row.state, State::Active | State::Closed));
         drop(admitted);
         drop(select);
         self.known = known;

@@ -32,7 +32,7 @@ pub struct Device {
     pub role: String,
     /// Checkout code and series letter, as on its receipts.
     pub label: String,
-    /// `active`, `closed` or `revoked`.
+    /// `active`, `suspended`, `spare`, `closed` or `revoked`.
     pub state: String,
     /// Its public key in hex.
     pub key: String,
