@@ -7,10 +7,11 @@ use crate::{
     allow_list::Row,
     entry::{EntryError, Op},
     entry_reader::{Reader, Run},
+    escrow,
     hlc::Stamp,
     origin::{Origin, Role, Stream},
     planted::{self, Fault},
-    rule::StreamRule,
+    rule::{Rule, StreamRule},
     tables::{self, Table, Tables},
     value::{Borrowed, Value},
 };
@@ -101,9 +102,11 @@ pub struct Scope<'a> {
 
 /// Whose entry is applied, and in which stream.
 #[derive(Debug, Clone, Copy)]
-struct Source {
+struct Source<'a> {
+    writer: &'a Row,
     origin: Origin,
     stream: Stream,
+    stamp: Stamp,
 }
 
 /// What an applied entry did.
@@ -159,7 +162,8 @@ pub fn apply(
         };
         may_write(writer, table, stream, run.op)?;
         allow_changed |= run.table == tables::ALLOW_LIST;
-        let source = Source { origin: writer.origin, stream };
+        let stamp = reader.header().stamp;
+        let source = Source { writer, origin: writer.origin, stream, stamp };
         rows += apply_run(scope, prepared, table, run, source, &mut reader, &mut values)?;
         if planted::is(Fault::HalfApplied) {
             break;
@@ -212,7 +216,7 @@ fn apply_run<'a>(
     prepared: &mut Prepared<'_>,
     table: &Table,
     run: Run,
-    source: Source,
+    source: Source<'_>,
     reader: &mut Reader<'a>,
     values: &mut Vec<Borrowed<'a>>,
 ) -> Result<usize, NotApplied> {
@@ -277,7 +281,7 @@ fn check_row(
     table: &Table,
     op: Op,
     mask: u64,
-    source: Source,
+    source: Source<'_>,
     values: &[Borrowed<'_>],
 ) -> Result<(), NotApplied> {
     if let StreamRule::By(column) = table.stream {
@@ -290,6 +294,11 @@ fn check_row(
             let what = format!("{}: a row for another stream than {stream}", table.name);
             return Err(park(Reason::NotAllowed, table.id, what));
         }
+    }
+    if table.rule == Rule::Escrow
+        && let Err(what) = escrow::check_remote(source.writer, source.stamp, values)
+    {
+        return Err(park(Reason::NotAllowed, table.id, format!("{}: {what}", table.name)));
     }
     if scope.parked.iter().any(|parked| !parked.is_empty()) {
         let key = (source.origin, table.id, key_of(table, op, values));

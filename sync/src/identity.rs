@@ -5,6 +5,7 @@ use crate::{
     device_keys::DeviceKeys,
     open::Migration,
     origin::{DeviceId, Origin, Role},
+    rights::Holder,
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -24,6 +25,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// As the holder of rights that it is.
+    pub fn holder(&self) -> Holder {
+        Holder { store: self.store, device: self.device.clone() }
+    }
+
     /// The identity that an admission gives.
     pub fn admitted(admission: &Admission) -> Identity {
         let own = admission.own();

@@ -12,6 +12,8 @@ pub mod value;
 
 pub mod rule;
 
+pub mod rights;
+
 pub mod version;
 
 pub mod device_keys;
@@ -43,6 +45,10 @@ pub mod allow_row;
 pub mod allow_list;
 
 pub mod admission;
+
+pub mod right_moves;
+
+pub mod escrow;
 
 pub mod topics;
 

@@ -1,6 +1,8 @@
 //! How a write ended, as far as this device can know
 
-use crate::{capture::CaptureError, entry::EntryError, hlc::Stamp, origin::Stream};
+use crate::{
+    capture::CaptureError, entry::EntryError, escrow::EscrowError, hlc::Stamp, origin::Stream,
+};
 use rusqlite::ErrorCode;
 
 /// Which entry a write became.
@@ -48,6 +50,9 @@ pub enum WriteError<E> {
         /// Our role.
         role: &'static str,
     },
+    /// Rights were moved that this device has not; nothing was written.
+    #[error(transparent)]
+    Rights(#[from] EscrowError),
     /// Too much for one entry.
     #[error(transparent)]
     Entry(#[from] EntryError),

@@ -40,6 +40,16 @@ pub enum Fault {
     WallClock,
     /// A relay ends a frame where there is no seal.
     RecutWithoutSeal,
+    /// What a holder was lent counts twice for it.
+    GrantCountedTwice,
+    /// The floor of a holder is not looked at.
+    RightsNotChecked,
+    /// What is lent may be spent after the end.
+    LeaseNeverEnds,
+    /// What is lent is taken back while its holder may spend it.
+    TakenBackEarly,
+    /// A checkout without rights tells nobody.
+    OverdrawNotTold,
 }
 
 impl Fault {

@@ -10,7 +10,8 @@ use crate::{
     capture::{self, Capture, DifferenceError, Mode},
     changelog::{self, Appender, LogHead},
     device_keys::DeviceKeys,
-    entry::{self, Header},
+    entry::{self, Header, RowChange},
+    escrow,
     hlc::{Clock, Millis, Stamp},
     identity::{Identity, Settings},
     open::{self, Migration, OpenError},
@@ -19,8 +20,10 @@ use crate::{
     permit::{check_ids, one_stream},
     planted::{self, Fault},
     preupdate::{self, Hook},
+    right_moves,
     row_id::{self, Counter},
     tables::{self, Tables},
+    value::Value,
 };
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -68,6 +71,7 @@ impl Replica {
             Migration { name: "0000_changelog", sql: changelog::SCHEMA },
             Migration { name: "0000_replicated", sql: tables::SCHEMA },
             Migration { name: "0000_zz_allow_list", sql: allow_list::SCHEMA },
+            Migration { name: "0000_zz_right_move", sql: right_moves::SCHEMA },
         ];
         let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
         counter.set(1);
@@ -195,6 +199,7 @@ impl Replica {
         if planted::is(Fault::WallClock) {
             stamp = Stamp::at(now);
         }
+        check_rights(&tx, &self.identity, stamp, &rows)?;
         let header = Header { epoch: EPOCH, stamp, base };
         let bytes = entry::encode(origin, header, &rows, |table| {
             &self.tables.numbered(table).expect("captured tables are declared").layout
@@ -219,6 +224,11 @@ impl Replica {
             value,
             entry: Some(EntryMark { stream, seq: next.seq, stamp, hash: next.chain }),
         })
+    }
+
+    /// The time that leases are measured by: a wall clock that was set back does not make one longer.
+    pub fn lease_time(&self, now: Millis) -> i64 {
+        now.0.max(self.clock.last().ms())
     }
 
     /// Changes the engine's own tables; replicated ones are not captured here.
@@ -330,6 +340,21 @@ impl Replica {
     pub fn all_known(&self) -> impl Iterator<Item = &Row> {
         self.known.values()
     }
+}
+
+/// The floor of a holder of rights: looked at where a write moves rights, and nowhere else.
+fn check_rights<E>(
+    tx: &Transaction<'_>,
+    identity: &Identity,
+    stamp: Stamp,
+    rows: &[RowChange<'_>],
+) -> Result<(), WriteError<E>> {
+    let moves = rows.iter().filter(|row| row.table == right_moves::RIGHT_MOVE);
+    let ids = moves.filter_map(|row| match row.values.first() {
+        Some(Value::Int(id)) => Some(*id),
+        _ => None,
+    });
+    Ok(escrow::check_write(tx, &identity.holder(), identity.role, stamp, ids)?)
 }
 
 /// COMMIT from the statement cache: SQLite need not parse it for every write. What it refuses is rolled back.

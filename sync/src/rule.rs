@@ -15,6 +15,8 @@ pub enum Rule {
     Owner,
     /// Facts whose sum is derived on each replica and never sent.
     Counter,
+    /// Facts about rights, of which each holder moves only its own and never below nothing.
+    Escrow,
 }
 
 impl Rule {
@@ -24,20 +26,23 @@ impl Rule {
             "fact" => Some(Rule::Fact),
             "owner" => Some(Rule::Owner),
             "counter" => Some(Rule::Counter),
+            "escrow" => Some(Rule::Escrow),
             _ => None,
         }
     }
 
     /// True when rows are added and never changed.
     pub fn only_adds(self) -> bool {
-        matches!(self, Rule::Fact | Rule::Counter)
+        matches!(self, Rule::Fact | Rule::Counter | Rule::Escrow)
     }
 
     /// Who writes when the migration does not say.
     pub fn writers(self) -> Writers {
         match self {
             Rule::Owner => Writers::of(&[Role::Hq]),
-            Rule::Fact | Rule::Counter => Writers::of(&[Role::Pos, Role::BackOffice, Role::Hq]),
+            Rule::Fact | Rule::Counter | Rule::Escrow => {
+                Writers::of(&[Role::Pos, Role::BackOffice, Role::Hq])
+            }
         }
     }
 }

@@ -183,6 +183,11 @@ fn read_table(db: &Connection, declared: Declared) -> Result<Table, TableError> 
         |reason: &str| TableError::Refused { table: name.clone(), reason: reason.to_owned() };
     let rule = Rule::named(&declared.rule)
         .ok_or_else(|| refuse(&format!("the rule {} is not known", declared.rule)))?;
+    if rule == Rule::Escrow && declared.id < ALLOW_LIST {
+        return Err(refuse(
+            "rights are kept in the engine's own table: cause names a row of yours",
+        ));
+    }
     let columns = read_columns(db, &declared.name)?;
     check_columns(&columns).map_err(|reason| refuse(&reason))?;
     check_table(db, &declared.name, rule).map_err(|found| found.named(&name))?;

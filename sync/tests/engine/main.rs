@@ -4,4 +4,5 @@ mod desk;
 
 mod conversation;
 mod parking;
+mod rights;
 mod write;
