@@ -1,8 +1,9 @@
-// Swaps fragments, posts forms, finds while somebody types, hears the scanner, beats.
+// Swaps fragments, posts forms, finds while one types, hears scanner and beat.
 (() => {
   'use strict';
   const first = pick => document.querySelector(pick);
   const find = id => document.getElementById(id);
+  const on = (what, deed) => document.addEventListener(what, deed, true);
   const fresh = () => [...crypto.getRandomValues(new Uint8Array(16))].map(b => b.toString(16).padStart(2, '0')).join('');
   const parts = { 'X-Fragments': '1' };
   let sound;
@@ -16,7 +17,7 @@
       wave.connect(volume).connect(sound.destination);
       wave.start();
       wave.stop(sound.currentTime + (name === 'accepted' ? 0.06 : 0.22));
-    } catch { /* Without sound it sells all the same. */ }
+    } catch { /* It sells without sound too. */ }
   }
 
   // A fragment replaces the element of its id, unless that shows the same.
@@ -90,7 +91,7 @@
     });
   }
 
-  document.addEventListener('submit', act => {
+  on('submit', act => {
     const form = act.target;
     if (form.method !== 'post' || form.hasAttribute('data-plain')) return;
     act.preventDefault();
@@ -99,7 +100,7 @@
     post(form, new URLSearchParams(new FormData(form, act.submitter)));
   });
 
-  document.addEventListener('click', async act => {
+  on('click', async act => {
     const link = act.target.closest('a[data-swap]');
     if (!link) return;
     act.preventDefault();
@@ -107,9 +108,9 @@
     try { await take(await send(link.href)); } catch { location.assign(link.href); }
   });
 
-  // What is typed is looked for meanwhile. A question that a later letter, an act or a scan overtook is dropped.
+  // What is typed is looked for. A question that a later letter, act or scan overtook is dropped.
   let asked = 0;
-  document.addEventListener('input', async act => {
+  on('input', async act => {
     const field = act.target, mine = ++asked, url = field.dataset.look;
     if (!url) return;
     await pause(90);
@@ -117,12 +118,12 @@
     try {
       const answer = await fetch(url + encodeURIComponent(field.value), { headers: parts });
       if (answer.ok && mine === asked) swap(await answer.text());
-    } catch { /* The next letter asks again. */ }
+    } catch { /* The next letter asks. */ }
   });
 
   // A burst of keys is a scan, wherever the focus is.
   let burst = '', since = 0, before = '';
-  document.addEventListener('keydown', act => {
+  on('keydown', act => {
     const form = first('form[data-scan]');
     if (!form || act.ctrlKey || act.altKey || act.metaKey) return;
     const pace = act.timeStamp - since, field = document.activeElement;
@@ -136,7 +137,7 @@
       if (pace > 45 || !burst) { burst = ''; before = field && 'value' in field ? field.value : ''; }
       burst += act.key;
     } else if (act.key !== 'Shift') burst = '';
-  }, true);
+  });
   function scanned(form, code) {
     const fields = new URLSearchParams(new FormData(form));
     fields.set('code', code);
@@ -157,5 +158,10 @@
   setInterval(beat, 5000);
   const { screen, leave } = document.body.dataset;
   if (leave) setTimeout(() => location.assign(leave), 2e4);
-  if (screen) new EventSource('/events?screen=' + screen).onmessage = news => swap(news.data);
+  if (!screen) return;
+  const events = new EventSource('/events?screen=' + screen);
+  events.onmessage = news => swap(news.data);
+  // A page kept for 'back' would keep its line; six leave none.
+  onpagehide = () => events.close();
+  onpageshow = at => at.persisted && location.reload();
 })();

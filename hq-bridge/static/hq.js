@@ -4,6 +4,9 @@
   const live = document.getElementById('live');
   if (!live || !live.dataset.events) return;
   const events = new EventSource(live.dataset.events);
+  // A page that is kept for 'back' would keep its line, and six of them leave none for the next page.
+  onpagehide = () => events.close();
+  onpageshow = shown => shown.persisted && location.reload();
   events.onmessage = news => {
     const focus = live.contains(document.activeElement) && document.activeElement.id;
     const place = window.scrollY;

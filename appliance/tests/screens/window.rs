@@ -57,6 +57,8 @@ impl Window {
             json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
         let opened = window.send("", &wanted);
         window.session = format!("{}/{}", window.session, opened["sessionId"].as_str().unwrap());
+        // A page that hangs is a fault: it must not pass because somebody waited long enough.
+        window.send("/timeouts", &json!({ "pageLoad": 20_000 }));
         window.resize(width, height);
         Some(window)
     }
