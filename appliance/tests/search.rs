@@ -6,6 +6,7 @@ use appliance::search::{FILE_NAME, FOUND_MAX, Left, Search, Standing};
 use rusqlite::Connection;
 use selvedge_domain::migrations;
 use selvedge_domain::moment::Moment;
+use selvedge_sync::open;
 use selvedge_sync::origin::Origin;
 
 const NOW: Moment = Moment(1_790_000_000_000);
@@ -24,7 +25,7 @@ impl Catalogue {
     }
 
     fn within(folder: tempfile::TempDir) -> Catalogue {
-        let db = Connection::open(folder.path().join(REPLICA)).unwrap();
+        let db = open::by_hand(&folder.path().join(REPLICA)).unwrap();
         db.execute_batch(
             "PRAGMA synchronous = OFF;
              CREATE TABLE replicated (table_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
@@ -274,7 +275,7 @@ fn an_index_that_is_torn_or_of_another_replica_is_made_anew() {
 fn an_index_of_another_version_is_made_anew() {
     let (catalogue, search) = shop();
     drop(search);
-    let file = Connection::open(catalogue.file()).unwrap();
+    let file = open::by_hand(&catalogue.file()).unwrap();
     file.execute("UPDATE sync_migration SET name = '0000_older'", []).unwrap();
     file.execute("DELETE FROM entry", []).unwrap();
     drop(file);

@@ -38,6 +38,10 @@ pub mod preupdate;
 
 pub mod tables;
 
+pub mod page_sum;
+
+pub mod page_check;
+
 pub mod open;
 
 pub mod allow_row;

@@ -2,21 +2,34 @@
 //!
 //! WAL with `synchronous=FULL` lost nothing over every crash point that was
 //! tried, `NORMAL` did (docs/decisions/0006-wal-full.md). So the settings are
-//! read back, and a file that does not take them is refused.
+//! read back, and a file that does not take them is refused. Every file lies on
+//! the layer that checks its pages (docs/decisions/0013-page-sums.md).
 
 use crate::{
     origin::Origin,
+    page_check, page_sum,
     planted::{self, Fault},
     row_id,
+    tables::TableError,
 };
 use rusqlite::{Connection, OpenFlags};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 /// Cached statements per connection: the trade's questions and the engine's own.
 const STATEMENTS_CACHED: usize = 256;
 
 /// How long a reader waits for a lock before it is an error.
 const READER_WAIT_MS: u32 = 5_000;
+
+const READS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+const WRITES: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE
+    .union(OpenFlags::SQLITE_OPEN_CREATE)
+    .union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// One change of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +50,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What SQLite says.
         cause: rusqlite::Error,
+    },
+    /// It was written before pages had sums, or by a program that makes none.
+    #[error(
+        "the database {path} has pages without sums, so nobody can tell whether they have rotted: move it aside, and start this device as one that was wiped"
+    )]
+    WithoutSums {
+        /// The file.
+        path: PathBuf,
     },
     /// A setting was not taken.
     #[error(
@@ -88,24 +109,79 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether a page or a frame of the log is not what was written.
+    pub fn is_rot(&self) -> bool {
+        match self {
+            OpenError::Sqlite { cause, .. } | OpenError::Migration { cause, .. } => {
+                page_check::is_rot(cause)
+            }
+            OpenError::Tables(TableError::Sqlite(cause)) => page_check::is_rot(cause),
+            _ => false,
+        }
+    }
+}
+
 /// Opens the one writing connection.
 pub(crate) fn writer(
     path: &Path,
     vfs: Option<&str>,
     cache_kib: u32,
 ) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = connect(path, vfs, flags)?;
-    set_up(&db, path, cache_kib)?;
-    Ok(db)
+    let open = || {
+        let db = connect(path, vfs, WRITES)?;
+        set_up(&db, path, cache_kib)?;
+        Ok::<_, OpenError>(db)
+    };
+    match open() {
+        Err(cause) if cause.is_rot() && vfs.is_none() && has_no_sums(path) => {
+            convert(path)?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+/// Whether a file is whole but was written before pages had sums.
+fn has_no_sums(path: &Path) -> bool {
+    let mut first = [0; page_sum::PAGE_BYTES];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    read.is_ok() && page_sum::is_older(&first)
+}
+
+/// Gives an older file its sums. The old file is whole until the new one takes its place in one step.
+fn convert(path: &Path) -> Result<(), OpenError> {
+    let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
+    let refused = || OpenError::WithoutSums { path: path.to_owned() };
+    let beside = path.with_extension("sums");
+    let target = beside.to_str().ok_or_else(refused)?;
+    let target = target.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let layer = page_check::over(None).ok_or_else(refused)?;
+    match std::fs::remove_file(&beside) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(refused()),
+        _ => {}
+    }
+    let old = Connection::open_with_flags(path, WRITES).map_err(failed)?;
+    let found: String =
+        old.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    if found != "ok" || !page_check::reserve(&old) {
+        return Err(refused());
+    }
+    old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
+    old.execute("VACUUM INTO ?1", [format!("file:{target}?vfs={layer}")]).map_err(failed)?;
+    old.close().map_err(|(_, cause)| failed(cause))?;
+    let left = path.with_file_name(match path.file_name().and_then(|name| name.to_str()) {
+        Some(name) => format!("{name}-wal"),
+        None => return Err(refused()),
+    });
+    let log_is_empty = std::fs::metadata(left).map_or(true, |log| log.len() == 0);
+    let moved = log_is_empty && std::fs::rename(&beside, path).is_ok();
+    if moved { Ok(()) } else { Err(refused()) }
 }
 
 /// Opens a connection that only reads.
 pub fn reader(path: &Path, vfs: Option<&str>, origin: Origin) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = connect(path, vfs, flags)?;
+    let db = connect(path, vfs, READS)?;
     let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
     db.busy_timeout(std::time::Duration::from_millis(READER_WAIT_MS.into())).map_err(failed)?;
     db.execute_batch("PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA query_only=ON")
@@ -152,20 +228,34 @@ pub(crate) fn migrate(db: &mut Connection, schema: &[Migration]) -> Result<(), O
 }
 
 fn connect(path: &Path, vfs: Option<&str>, flags: OpenFlags) -> Result<Connection, OpenError> {
-    let opened = match vfs {
-        Some(name) => Connection::open_with_flags_and_vfs(path, flags, name),
-        None => Connection::open_with_flags(path, flags),
-    };
+    let setting = "the layer that checks its pages";
+    let layer = page_check::over(vfs)
+        .ok_or_else(|| OpenError::Setting { path: path.to_owned(), setting })?;
+    let opened = Connection::open_with_flags_and_vfs(path, flags, layer.as_str());
     let db = opened.map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) && !page_check::reserve(&db) {
+        return Err(OpenError::Setting { path: path.to_owned(), setting });
+    }
     Ok(db)
 }
 
+/// Opens a file for the hands of a tool or a test: pages are checked, and no setting is read back.
+pub fn by_hand(path: &Path) -> Result<Connection, OpenError> {
+    let db = connect(path, None, WRITES)?;
+    let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
+    db.execute_batch("PRAGMA secure_delete=ON").map_err(failed)?;
+    Ok(db)
+}
+
+/// With `secure_delete` SQLite also writes the pages that it frees. Else a page that is taken and given back within one
+/// transaction would never be written: zeros without a sum, which look like rot.
 fn set_up(db: &Connection, path: &Path, cache_kib: u32) -> Result<(), OpenError> {
     let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
     db.busy_timeout(std::time::Duration::ZERO).map_err(failed)?;
     db.execute_batch(&format!(
-        "PRAGMA journal_mode=WAL;
+        "PRAGMA page_size=4096;
+         PRAGMA journal_mode=WAL;
          PRAGMA synchronous=FULL;
          PRAGMA foreign_keys=ON;
          PRAGMA recursive_triggers=OFF;
@@ -173,6 +263,7 @@ fn set_up(db: &Connection, path: &Path, cache_kib: u32) -> Result<(), OpenError>
          PRAGMA cell_size_check=ON;
          PRAGMA temp_store=MEMORY;
          PRAGMA mmap_size=0;
+         PRAGMA secure_delete=ON;
          PRAGMA cache_size=-{cache_kib}"
     ))
     .map_err(failed)?;

@@ -50,6 +50,8 @@ pub enum Fault {
     TakenBackEarly,
     /// A checkout without rights tells nobody.
     OverdrawNotTold,
+    /// A page whose sum is wrong is served.
+    RotServed,
 }
 
 impl Fault {

@@ -2,8 +2,7 @@
 //!
 //! The binding's own feature for this hook generates its declarations at build
 //! time and needs libclang for it. The shipped declarations have the calls too,
-//! and the compile flag alone switches them on (.cargo/config.toml). This is
-//! the only file of the engine with unsafe code.
+//! and the compile flag alone switches them on (.cargo/config.toml).
 #![allow(unsafe_code)]
 
 use crate::value::Value;

@@ -234,7 +234,7 @@ fn a_discount_of_the_store_shows_both_prices_while_it_runs() {
     assert!(before.contains("€129.00") && !before.contains("instead of"));
     drop(counter);
     // As if it had come from the back office, which alone may write it.
-    let file = rusqlite::Connection::open(store.data().join(FILE_NAME)).unwrap();
+    let file = selvedge_sync::open::by_hand(&store.data().join(FILE_NAME)).unwrap();
     file.execute_batch(
         "INSERT INTO store_discount (id, store, product, discount_points, valid_from, valid_to, employee)
          VALUES (3 << 40 | 1, 1, 7000, 1250, 1699999999999, 1700000000001, 2),

@@ -105,7 +105,7 @@ impl Served {
 
     /// A second hand on HQ's file: rows that come in while somebody reads.
     pub fn hand(&self) -> Connection {
-        let db = Connection::open(&self.file).unwrap();
+        let db = selvedge_sync::open::by_hand(&self.file).unwrap();
         db.execute_batch("PRAGMA foreign_keys=OFF").unwrap();
         db
     }

@@ -1,7 +1,6 @@
 //! Sums that are kept as receipts come in
 
 use hq_bridge::sums::{self, Sum};
-use rusqlite::Connection;
 use selvedge_domain::grand_totals;
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
@@ -40,7 +39,7 @@ fn kept_sums_are_what_the_receipts_come_to() {
 fn an_absurd_receipt_is_taken_and_the_sum_stays_at_its_end() {
     let desk = Desk::stocked();
     drop(desk.database());
-    let db = Connection::open(desk.file()).unwrap();
+    let db = selvedge_sync::open::by_hand(&desk.file()).unwrap();
     for no in 1..=3 {
         arrive(&db, 9, no, 1);
         db.execute(
@@ -59,7 +58,7 @@ fn an_absurd_receipt_is_taken_and_the_sum_stays_at_its_end() {
 fn an_hq_from_before_adds_up_what_it_has() {
     let desk = Desk::stocked();
     drop(desk.database());
-    let db = Connection::open(desk.file()).unwrap();
+    let db = selvedge_sync::open::by_hand(&desk.file()).unwrap();
     for no in 1..=3 {
         arrive(&db, 9, no, 1);
     }

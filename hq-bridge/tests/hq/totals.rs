@@ -7,7 +7,6 @@ use hq_bridge::control_totals::ControlTotal;
 use hq_bridge::figures;
 use hq_bridge::hq;
 use hq_bridge::import::FileKind;
-use rusqlite::Connection;
 use selvedge_domain::exceptions::{self, TOTALS_DIFFER};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::stock;
@@ -44,7 +43,7 @@ fn noted(desk: &Desk) -> Vec<String> {
 
 /// A hand that reaches past the program into HQ's file.
 fn by_hand(desk: &Desk, sql: &str) {
-    let db = Connection::open(desk.file()).unwrap();
+    let db = selvedge_sync::open::by_hand(&desk.file()).unwrap();
     db.execute_batch(&format!("PRAGMA foreign_keys=OFF; {sql}")).unwrap();
 }
 
