@@ -158,6 +158,18 @@ impl<'b> Reader<'b> {
         Ok(len as usize)
     }
 
+    /// The head of a map: how many pairs follow.
+    pub fn map(&mut self) -> Result<usize, Malformed> {
+        let at = self.position();
+        let len = self.cbor.map().map_err(|_| Malformed { at, why: "no map" })?;
+        let len = len.ok_or(Malformed { at, why: "a map without its length" })?;
+        self.shortest(at, len, 0)?;
+        if len > self.left() as u64 / 2 {
+            return Err(Malformed { at, why: "a map longer than the message" });
+        }
+        Ok(len as usize)
+    }
+
     /// So many bytes, whatever they are.
     pub fn take(&mut self, len: usize) -> Result<&'b [u8], Malformed> {
         let at = self.position();
@@ -232,6 +244,7 @@ const NEGATIVE: u8 = 1 << 5;
 const BYTES: u8 = 2 << 5;
 const TEXT: u8 = 3 << 5;
 const LIST: u8 = 4 << 5;
+const MAP: u8 = 5 << 5;
 const FALSE: u8 = 0xf4;
 const TRUE: u8 = 0xf5;
 const NULL: u8 = 0xf6;
@@ -245,6 +258,11 @@ impl Writer {
     /// The head of a list of so many parts.
     pub fn list(&mut self, parts: usize) -> &mut Writer {
         self.head(LIST, parts as u64)
+    }
+
+    /// The head of a map of so many pairs; their keys are uints, ascending.
+    pub fn map(&mut self, pairs: usize) -> &mut Writer {
+        self.head(MAP, pairs as u64)
     }
 
     /// A whole number, not negative.

@@ -5,9 +5,10 @@
 
 use crate::{
     changelog,
-    frame::{BODY_BYTES_MAX, FRAME_ENTRIES_MAX, Frame},
+    frame::{BLOB_HEAD_BYTES, BODY_BYTES_MAX, FRAME_ENTRIES_MAX, Frame, SIDE_BYTES_MAX},
     origin::{Origin, Stream},
     planted::{self, Fault},
+    private,
     replica::Replica,
     seal::{self, SESSION_OF_ENROLLED_KEY, Seal},
     version::Head,
@@ -18,6 +19,9 @@ const LENGTH_BYTES: u64 = 5;
 
 /// What a frame carries before it is packed, at most.
 pub const RAW_BYTES_MAX: u64 = BODY_BYTES_MAX as u64 - LENGTH_BYTES * FRAME_ENTRIES_MAX as u64;
+
+/// A blob and the number of the entry that commits to it.
+type Beside = (u64, Vec<u8>);
 
 impl Replica {
     /// A frame of entries from `first` on, as long as frames may be; None when there is none to send.
@@ -35,13 +39,18 @@ impl Replica {
         let own = origin == self.identity().origin;
         let most = FRAME_ENTRIES_MAX as u64;
         let mut entries = changelog::read(&self.db, stream, origin, first, most, RAW_BYTES_MAX)?;
-        let mut last = first + entries.len() as u64 - 1;
+        let (room, mut side) = self.room_beside(stream, origin, first, &entries)?;
+        if own {
+            entries.truncate(room);
+        }
+        let mut last = first + room as u64 - 1;
         let mut kept = None;
         if !own {
             let Some(seal) = changelog::seal_for(&self.db, stream, origin, first, last)? else {
                 return Ok(None);
             };
             if seal.seq > last {
+                side = self.blobs_beside(stream, origin, first, seal.seq)?;
                 entries = changelog::read(
                     &self.db,
                     stream,
@@ -69,7 +78,45 @@ impl Replica {
             let sealed = Head { seq: last, chain };
             seal::make(self.keys().as_ref(), origin, stream, &sealed, SESSION_OF_ENROLLED_KEY, 0)
         });
-        let frame = Frame::new(origin, stream, first, &previous, seal, &entries);
-        Ok(Some(frame.expect("entries between two kept seals fit into a frame")))
+        let blobs = side.into_iter().filter(|(seq, _)| *seq <= last).map(|(_, blob)| blob);
+        let frame = Frame::new(origin, stream, first, &previous, seal, &entries)
+            .and_then(|frame| frame.with_side(blobs.collect()));
+        Ok(Some(frame.expect("what lies between two kept seals fits into a frame")))
+    }
+
+    /// How many of these entries fit into a frame with all that lies beside them, and what that is.
+    fn room_beside(
+        &self,
+        stream: Stream,
+        origin: Origin,
+        first: u64,
+        entries: &[Vec<u8>],
+    ) -> rusqlite::Result<(usize, Vec<Beside>)> {
+        let side = self.blobs_beside(stream, origin, first, first + entries.len() as u64 - 1)?;
+        let (mut bytes, mut beside, mut room) = (0, 0, 0);
+        for (entry, seq) in entries.iter().zip(first..) {
+            let blobs = side.iter().filter(|(of, _)| *of == seq);
+            beside += blobs.map(|(_, blob)| blob.len() + BLOB_HEAD_BYTES).sum::<usize>();
+            bytes += entry.len();
+            let fits = beside <= SIDE_BYTES_MAX && (bytes + beside) as u64 <= RAW_BYTES_MAX;
+            if !fits && room > 0 {
+                break;
+            }
+            room += 1;
+        }
+        Ok((room, side))
+    }
+
+    fn blobs_beside(
+        &self,
+        stream: Stream,
+        origin: Origin,
+        first: u64,
+        last: u64,
+    ) -> rusqlite::Result<Vec<Beside>> {
+        if planted::is(Fault::SideNotPassedOn) && origin != self.identity().origin {
+            return Ok(Vec::new());
+        }
+        private::blobs(&self.db, stream, origin, first, last)
     }
 }

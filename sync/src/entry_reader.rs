@@ -208,6 +208,9 @@ impl<'a> Reader<'a> {
             }
             Held::Bytes(bytes) => {
                 within("bytes of a value", bytes.len(), BYTES_MAX)?;
+                if kind == Kind::Private && bytes.len() != 32 {
+                    return Err(self.malformed("a commitment of another length"));
+                }
                 Ok(Borrowed::Bytes(bytes))
             }
         }

@@ -3,10 +3,12 @@
 //! Entries lie in the body behind their lengths, so a receiver proves chain and seal over the raw bytes before it looks
 //! into any entry. What an entry then turns out to hold can park it, but can never stop or poison what came with it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
 use crate::canonical::{Malformed, Reader, Writer};
+use crate::commitment::{commitment, committed};
 use crate::origin::{Origin, Stream};
 use crate::packing::{PackingError, pack, unpack};
 use crate::seal::{self, Seal};
@@ -23,9 +25,18 @@ pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
 /// The largest body that is put into a frame. Even where nothing can be compressed, the frame keeps its limit.
 pub const BODY_BYTES_MAX: usize = FRAME_BYTES_MAX - ENVELOPE_BYTES_MAX;
 
+/// What the blobs of a frame may come to. Between two kept seals lies no more, so a stretch of the log fits a frame.
+pub const SIDE_BYTES_MAX: usize = 48 * 1024;
+
 /// What a frame adds to its body at most: ten heads of up to 9 bytes, 8 of the past, 64 of the signature.
 const ENVELOPE_BYTES_MAX: usize = 192;
 const FIELDS: usize = 11;
+/// The key under which blobs stand in the part that a frame may have behind its body.
+const SIDE: u64 = 1;
+/// The most pairs in that part, those of newer builds included.
+const PAIRS_MAX: usize = 8;
+/// What the head of a blob takes, at most.
+pub const BLOB_HEAD_BYTES: usize = 5;
 const RAW: u64 = 0;
 const ZSTD: u64 = 1;
 
@@ -39,6 +50,8 @@ pub struct Frame {
     seal: Seal,
     body: Vec<u8>,
     entries: Vec<Range<usize>>,
+    /// Sealed personal data, each with the place of the entry that commits to it.
+    side: Vec<(usize, Vec<u8>)>,
 }
 
 impl Frame {
@@ -69,10 +82,26 @@ impl Frame {
         if ranges.is_empty() || ranges.len() > FRAME_ENTRIES_MAX {
             return Err(FrameError::Count { entries: ranges.len() as u64 });
         }
-        let frame =
-            Frame { origin, stream, first, prev8: first8(previous), seal, body, entries: ranges };
+        let prev8 = first8(previous);
+        let (entries, side) = (ranges, Vec::new());
+        let frame = Frame { origin, stream, first, prev8, seal, body, entries, side };
         assert_eq!(frame.seal.seq, frame.last(), "a frame ends at its seal");
         Ok(frame)
+    }
+
+    /// The same frame with the blobs that its entries commit to. The seal need not cover them: their hashes do.
+    pub fn with_side(mut self, blobs: Vec<Vec<u8>>) -> Result<Frame, FrameError> {
+        let side: usize = blobs.iter().map(|blob| blob.len() + BLOB_HEAD_BYTES).sum();
+        if side > SIDE_BYTES_MAX || self.body.len() + side > BODY_BYTES_MAX {
+            return Err(FrameError::SideTooLarge { bytes: side });
+        }
+        self.side = place_blobs(&self.body, &self.entries, blobs)?;
+        Ok(self)
+    }
+
+    /// The blobs that the entry at this place commits to.
+    pub fn blobs_of(&self, place: usize) -> impl Iterator<Item = &[u8]> {
+        self.side.iter().filter(move |(at, _)| *at == place).map(|(_, blob)| &blob[..])
     }
 
     /// Who wrote the entries. Not who sent the frame.
@@ -115,9 +144,10 @@ impl Frame {
         self.entries.iter().map(|range| &self.body[range.clone()])
     }
 
-    /// How many bytes the entries have with their lengths: what a queue of frames costs in memory.
+    /// How many bytes the entries have with their lengths, and the blobs beside them: what a queue of frames costs in
+    /// memory.
     pub fn body_bytes(&self) -> usize {
-        self.body.len()
+        self.body.len() + self.side.iter().map(|(_, blob)| blob.len()).sum::<usize>()
     }
 
     /// The chain value after each entry, if the first follows `previous` and the seal at the last is by this key.
@@ -156,7 +186,7 @@ impl Frame {
         let (enc, body) = packed.as_deref().map_or((RAW, &self.body[..]), |packed| (ZSTD, packed));
         let mut frame = Writer::after(Vec::with_capacity(body.len() + ENVELOPE_BYTES_MAX));
         frame
-            .list(FIELDS)
+            .list(FIELDS + usize::from(!self.side.is_empty()))
             .uint(FRAME_VERSION)
             .uint(self.origin.get())
             .uint(self.stream.number())
@@ -168,6 +198,12 @@ impl Frame {
             .bytes(&self.seal.signature)
             .uint(enc)
             .bytes(body);
+        if !self.side.is_empty() {
+            frame.map(1).uint(SIDE).list(self.side.len());
+            for (_, blob) in &self.side {
+                frame.bytes(blob);
+            }
+        }
         frame.finish()
     }
 
@@ -182,7 +218,7 @@ impl Frame {
         if version > FRAME_VERSION {
             return Err(FrameError::NewerVersion { found: version });
         }
-        if version != FRAME_VERSION || fields != FIELDS {
+        if version != FRAME_VERSION || !(FIELDS..=FIELDS + 1).contains(&fields) {
             return Err(Malformed { at: 0, why: "another number of fields or version" }.into());
         }
         let origin = reader.origin()?;
@@ -200,6 +236,7 @@ impl Frame {
         let seal = Seal { seq: first + count - 1, session, age, signature: reader.bytes_of()? };
         let enc = reader.uint()?;
         let body = reader.bytes()?;
+        let blobs = if fields > FIELDS { read_behind(&mut reader)? } else { Vec::new() };
         reader.end()?;
         let body = match enc {
             RAW => body.to_vec(),
@@ -207,7 +244,8 @@ impl Frame {
             found => return Err(FrameError::Encoding { found }),
         };
         let entries = entry_ranges(&body, count as usize)?;
-        Ok(Frame { origin, stream, first, prev8, seal, body, entries })
+        let side = place_blobs(&body, &entries, blobs)?;
+        Ok(Frame { origin, stream, first, prev8, seal, body, entries, side })
     }
 }
 
@@ -216,6 +254,62 @@ impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frame(origin {} {} {}..={})", self.origin, self.stream, self.first, self.last())
     }
+}
+
+/// Reads what stands behind the body: the blobs first, then whatever a newer build has added there. The blobs are never
+/// left out, so that no damage passes for a part that is not known.
+fn read_behind(reader: &mut Reader) -> Result<Vec<Vec<u8>>, FrameError> {
+    let at = reader.position();
+    let pairs = reader.map()?;
+    if pairs == 0 || pairs > PAIRS_MAX || reader.uint()? != SIDE {
+        return Err(Malformed { at, why: "no blobs behind the body" }.into());
+    }
+    let count = reader.list()?;
+    if count == 0 && pairs == 1 {
+        return Err(Malformed { at, why: "an empty list of blobs" }.into());
+    }
+    let mut blobs = Vec::new();
+    for _ in 0..count {
+        blobs.push(reader.bytes()?.to_vec());
+    }
+    let mut before = SIDE;
+    for _ in 1..pairs {
+        let at = reader.position();
+        let key = reader.uint()?;
+        if key <= before {
+            return Err(Malformed { at, why: "keys that do not ascend" }.into());
+        }
+        before = key;
+        reader.pass_over()?;
+    }
+    Ok(blobs)
+}
+
+/// Finds the entry that commits to each blob: it holds the blob's hash. Knows no table, so a relay of an older build
+/// passes on what it cannot read.
+fn place_blobs(
+    body: &[u8],
+    entries: &[Range<usize>],
+    blobs: Vec<Vec<u8>>,
+) -> Result<Vec<(usize, Vec<u8>)>, FrameError> {
+    if blobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut waiting: BTreeMap<[u8; 32], Vec<u8>> = BTreeMap::new();
+    let count = blobs.len();
+    for blob in blobs {
+        waiting.insert(commitment(&blob), blob);
+    }
+    if waiting.len() != count {
+        return Err(FrameError::Side { blobs: count - waiting.len() });
+    }
+    let mut side = Vec::new();
+    for (place, range) in entries.iter().enumerate() {
+        for hash in committed(&body[range.clone()]) {
+            side.extend(waiting.remove(&hash).map(|blob| (place, blob)));
+        }
+    }
+    if waiting.is_empty() { Ok(side) } else { Err(FrameError::Side { blobs: waiting.len() }) }
 }
 
 /// Finds each entry in the body. The body must hold exactly as many as the frame says.
@@ -269,6 +363,22 @@ pub enum FrameError {
     Count {
         /// How many there are.
         entries: u64,
+    },
+    /// The blobs do not fit.
+    #[error(
+        "blobs of {bytes} bytes do not fit beside the entries: cut the frame at an earlier seal"
+    )]
+    SideTooLarge {
+        /// Their size.
+        bytes: usize,
+    },
+    /// A blob belongs to no entry, or was changed on the way.
+    #[error(
+        "{blobs} blobs of the frame belong to none of its entries: they were changed on the way"
+    )]
+    Side {
+        /// How many.
+        blobs: usize,
     },
     /// A build newer than this one made it.
     #[error(

@@ -179,6 +179,10 @@ impl Hub {
 
     /// Sends what is due to everyone.
     fn pump(&mut self, replica: &mut Replica, now: Now, outputs: &mut Vec<Output>) {
+        if let Err(cause) = replica.obey_erasures() {
+            let reason = format!("somebody who was erased is not forgotten here yet: {cause}");
+            outputs.push(Output::Event(Event::NotKept { reason }));
+        }
         let mut beat = false;
         let names: Vec<PeerId> = self.peers.keys().cloned().collect();
         for name in names {

@@ -24,6 +24,8 @@ pub mod seal;
 
 pub mod packing;
 
+pub mod commitment;
+
 pub mod frame;
 
 pub mod signed;
@@ -42,7 +44,13 @@ pub mod page_sum;
 
 pub mod page_check;
 
+pub mod card_number;
+
+pub mod private;
+
 pub mod open;
+
+pub mod person_keys;
 
 pub mod allow_row;
 
@@ -69,6 +77,8 @@ pub mod identity;
 pub mod permit;
 
 pub mod replica;
+
+pub mod erasure;
 
 pub mod cut;
 

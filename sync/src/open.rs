@@ -97,6 +97,14 @@ pub enum OpenError {
     /// A replicated table is not declared as it must be.
     #[error(transparent)]
     Tables(#[from] crate::tables::TableError),
+    /// Somebody who was erased may still be readable here.
+    #[error("{path}: those who were erased could not be forgotten: {cause}")]
+    Erasure {
+        /// The file of keys.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
     /// The database belongs to another device.
     #[error(
         "the database belongs to origin {found}, the admission names {wanted}: use the right file"

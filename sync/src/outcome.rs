@@ -2,6 +2,7 @@
 
 use crate::{
     capture::CaptureError, entry::EntryError, escrow::EscrowError, hlc::Stamp, origin::Stream,
+    private::PrivateError,
 };
 use rusqlite::ErrorCode;
 
@@ -53,6 +54,9 @@ pub enum WriteError<E> {
     /// Rights were moved that this device has not; nothing was written.
     #[error(transparent)]
     Rights(#[from] EscrowError),
+    /// Something personal would have stood in the log; nothing was written.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     /// Too much for one entry.
     #[error(transparent)]
     Entry(#[from] EntryError),

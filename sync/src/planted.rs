@@ -52,6 +52,20 @@ pub enum Fault {
     OverdrawNotTold,
     /// A page whose sum is wrong is served.
     RotServed,
+    /// A blob lies there in clear.
+    BlobInClear,
+    /// The key of somebody who was erased is kept.
+    ErasedKeyKept,
+    /// A blob of somebody who was erased is kept when it comes late.
+    ErasedBlobKept,
+    /// Texts are not looked at for card numbers.
+    CardNumberTaken,
+    /// A relay forgets what belongs to entries beside them.
+    SideNotPassedOn,
+    /// An older view takes the place of a newer one.
+    OlderViewTaken,
+    /// A view is taken whoever signed it.
+    ViewNotVerified,
 }
 
 impl Fault {

@@ -18,9 +18,10 @@ use crate::{
     origin::{Origin, Stream},
     outcome::{Committed, EntryMark, WriteError, in_doubt, not_committed},
     permit::{check_ids, one_stream},
+    person_keys::PersonKeys,
     planted::{self, Fault},
     preupdate::{self, Hook},
-    right_moves,
+    private, right_moves,
     row_id::{self, Counter},
     tables::{self, Tables},
     value::Value,
@@ -53,7 +54,8 @@ pub struct Replica {
     pub(crate) parked: ParkedKeys,
     halted: Option<String>,
     path: PathBuf,
-    vfs: Option<String>,
+    pub(crate) vfs: Option<String>,
+    pub(crate) person_keys: Option<PersonKeys>,
     _lock: Option<File>,
 }
 
@@ -72,6 +74,7 @@ impl Replica {
             Migration { name: "0000_replicated", sql: tables::SCHEMA },
             Migration { name: "0000_zz_allow_list", sql: allow_list::SCHEMA },
             Migration { name: "0000_zz_right_move", sql: right_moves::SCHEMA },
+            Migration { name: "0000_zz_private_blob", sql: private::SCHEMA },
         ];
         let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
         counter.set(1);
@@ -101,10 +104,15 @@ impl Replica {
             halted: None,
             path,
             vfs,
+            person_keys: None,
             _lock: lock,
         };
         let ready = replica.learn_who_counts().and_then(|()| replica.retry_parked());
         ready.map_err(|cause| OpenError::Sqlite { path: replica.path.clone(), cause })?;
+        if let Err(cause) = replica.forget_the_erased() {
+            let path = PersonKeys::path_beside(&replica.path);
+            return Err(OpenError::Erasure { path, cause: cause.to_string() });
+        }
         Ok(replica)
     }
 
@@ -184,6 +192,7 @@ impl Replica {
         }
         let drawn = base..self.counter.next();
         check_ids(&self.tables, self.identity.origin, &drawn, &rows)?;
+        private::check_write(&tx, &self.tables, &rows)?;
         let stream = one_stream(&self.tables, &self.identity, &rows)?;
         let origin = self.identity.origin;
         let key = (stream, origin);
@@ -205,6 +214,9 @@ impl Replica {
             &self.tables.numbered(table).expect("captured tables are declared").layout
         })?;
         let next = head.then(origin, stream, &bytes, stamp);
+        if self.tables.has_private() {
+            private::bind(&tx, stream, origin, next.seq, &bytes)?;
+        }
         Appender::new(&tx)
             .and_then(|mut log| log.append(&next, &bytes, Some(self.counter.next())))
             .map_err(not_committed)?;
@@ -224,6 +236,11 @@ impl Replica {
             value,
             entry: Some(EntryMark { stream, seq: next.seq, stamp, hash: next.chain }),
         })
+    }
+
+    /// The id that the first `row_id()` of the next write will give: a person's key must be kept before what it locks.
+    pub fn next_row_id(&self) -> i64 {
+        row_id::pack(self.identity.origin, self.counter.next())
     }
 
     /// The time that leases are measured by: a wall clock that was set back does not make one longer.

@@ -148,6 +148,11 @@ impl Tables {
         self.list.binary_search_by_key(&id, |table| table.id).ok().map(|place| &self.list[place])
     }
 
+    /// Whether any column holds personal data.
+    pub fn has_private(&self) -> bool {
+        self.list.iter().any(|table| table.layout.kinds.contains(&Kind::Private))
+    }
+
     /// All tables by number.
     pub fn all(&self) -> &[Table] {
         &self.list
@@ -206,6 +211,7 @@ fn read_table(db: &Connection, declared: Declared) -> Result<Table, TableError> 
         kinds[at] = match kind.as_str() {
             "id" => Kind::Id,
             "time" => Kind::Time,
+            "private" if kinds[at] == Kind::Bytes => Kind::Private,
             _ => return Err(refuse(&format!("the kind {kind} of column {column} is not known"))),
         };
     }

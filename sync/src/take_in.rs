@@ -4,11 +4,12 @@ use crate::{
     allow_list::Row,
     apply::{self, Done, NotApplied, Parked, ParkedKeys, Prepared, Reason, Scope},
     changelog::{self, Appender, LogHead},
-    frame::{Frame, FrameError},
+    frame::{BLOB_HEAD_BYTES, Frame, FrameError},
     hlc::{Millis, Stamp},
     incoming::{Incoming, Outcome, Received, Slice},
     origin::{Origin, Stream},
     planted::{self, Fault},
+    private,
     tables::Tables,
     version,
 };
@@ -211,7 +212,9 @@ impl Inner<'_> {
                 seq,
                 chain: work.incoming.chains[at],
                 stamp,
-                bytes: work.head.bytes + entry.len() as u64,
+                bytes: work.head.bytes
+                    + entry.len() as u64
+                    + self.keep_blobs(work.incoming, seq)?,
             };
             log.append(&work.head, entry, None)?;
             match done {
@@ -228,6 +231,18 @@ impl Inner<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Keeps what came beside an entry; gives its bytes, which count where seals are kept: what lies between two must
+    /// fit a frame.
+    fn keep_blobs<P>(&self, incoming: &Incoming<P>, seq: u64) -> rusqlite::Result<u64> {
+        let frame = &incoming.frame;
+        let mut bytes = 0;
+        for blob in frame.blobs_of(index(seq - frame.first())) {
+            private::keep(self.db, frame.stream(), frame.origin(), seq, blob)?;
+            bytes += (blob.len() + BLOB_HEAD_BYTES) as u64;
+        }
+        Ok(bytes)
     }
 
     fn park(&self, stream: Stream, origin: Origin, seq: u64, why: &Parked) -> rusqlite::Result<()> {

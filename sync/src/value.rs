@@ -104,4 +104,6 @@ pub enum Kind {
     Id,
     /// Milliseconds since 1970; travels as the distance from the entry's stamp.
     Time,
+    /// Personal data: the hash of a sealed blob that lies beside the log.
+    Private,
 }

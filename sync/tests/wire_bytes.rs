@@ -5,6 +5,7 @@
 
 use expect_test::{ExpectFile, expect_file};
 
+use selvedge_sync::commitment::commitment;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::frame::Frame;
 use selvedge_sync::hlc::Stamp;
@@ -46,6 +47,14 @@ fn raw_frame() -> Frame {
 
 fn packed_frame() -> Frame {
     frame(&[&b"row of a table ".repeat(9), &b"row of a table ".repeat(8), b"last row"])
+}
+
+/// A frame with two blobs, each committed to by one entry.
+fn side_frame() -> Frame {
+    let blobs = [b"a sealed blob".to_vec(), b"and another".to_vec()];
+    let entry = |blob: &[u8]| [&b"row \x58\x20"[..], &commitment(blob), b" end"].concat();
+    let entries = [entry(&blobs[0]), b"none".to_vec(), entry(&blobs[1])];
+    frame(&entries.each_ref().map(|entry| &entry[..])).with_side(blobs.to_vec()).unwrap()
 }
 
 fn ack() -> Ack {
@@ -102,6 +111,7 @@ fn need() -> Need {
 fn a_frame_keeps_its_bytes() {
     keeps(&raw_frame().encode(), expect_file!["golden/frame_raw.hex"]);
     keeps(&packed_frame().encode(), expect_file!["golden/frame_packed.hex"]);
+    keeps(&side_frame().encode(), expect_file!["golden/frame_side.hex"]);
 }
 
 #[test]
@@ -127,6 +137,27 @@ fn no_flipped_bit_and_no_cut_passes_for_a_raw_frame() {
         let frame = Frame::decode(bytes).ok()?;
         frame.verify(&start(), &writer_keys().public()).ok().map(drop)
     });
+}
+
+// The seal does not cover what lies beside the entries. What they commit to does.
+#[test]
+fn no_flipped_bit_and_no_cut_passes_for_a_frame_with_blobs() {
+    nothing_damaged_passes(&side_frame().encode(), |bytes| {
+        let frame = Frame::decode(bytes).ok()?;
+        frame.verify(&start(), &writer_keys().public()).ok().map(drop)
+    });
+}
+
+#[test]
+fn a_blob_that_no_entry_commits_to_makes_no_frame() {
+    let stray = raw_frame().with_side(vec![b"stray".to_vec()]).unwrap_err();
+    assert_eq!(
+        stray.to_string(),
+        "1 blobs of the frame belong to none of its entries: they were changed on the way"
+    );
+    let blob = b"a sealed blob".to_vec();
+    let entry = [&b"\x58\x20"[..], &commitment(&blob)].concat();
+    assert!(frame(&[&entry]).with_side(vec![blob.clone(), blob]).is_err(), "one twice");
 }
 
 // A compressed body can say the same in two ways, so here a flipped bit may pass. What passes is what was sealed.
@@ -170,9 +201,10 @@ fn nothing_damaged_passes(whole: &[u8], passes: impl Fn(&[u8]) -> Option<()>) {
 #[test]
 fn what_is_tried_here_passes_undamaged() {
     let public = writer_keys().public();
-    for sent in [raw_frame(), packed_frame()] {
+    for sent in [raw_frame(), packed_frame(), side_frame()] {
         let came = Frame::decode(&sent.encode()).unwrap();
         came.verify(&start(), &public).unwrap();
+        assert_eq!(came, sent);
     }
     assert_eq!(Ack::decode(&ack().encode(&writer_keys())).unwrap().proven_by(&public), Ok(ack()));
     assert_eq!(

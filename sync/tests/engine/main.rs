@@ -4,5 +4,6 @@ mod desk;
 
 mod conversation;
 mod parking;
+mod persons;
 mod rights;
 mod write;
