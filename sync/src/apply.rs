@@ -5,81 +5,21 @@
 
 use crate::{
     allow_list::Row,
-    entry::{EntryError, Op},
+    entry::{Op, columns},
     entry_reader::{Reader, Run},
-    escrow,
-    hlc::Stamp,
+    epochs, escrow,
+    hlc::{Millis, Stamp},
+    merge::{self, Merged, Site, Written},
     origin::{Origin, Role, Stream},
+    parking::{NotApplied, Reason, not_merged, park, refused},
     planted::{self, Fault},
+    register::Mark,
     rule::{Rule, StreamRule},
     tables::{self, Table, Tables},
     value::{Borrowed, Value},
 };
-use rusqlite::{CachedStatement, Connection, ErrorCode};
+use rusqlite::{CachedStatement, Connection};
 use std::collections::HashSet;
-
-/// Why an entry was kept but not applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parked {
-    /// The kind of reason.
-    pub reason: Reason,
-    /// Number of the table, 0 when no table was reached.
-    pub table: u32,
-    /// What exactly.
-    pub detail: String,
-}
-
-/// The kinds of reasons to park an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// It does not decode; a newer build may read it.
-    Epoch,
-    /// Its table is not known here.
-    UnknownTable,
-    /// Its writer may not write that table or stream.
-    NotAllowed,
-    /// The schema refused a row.
-    Constraint,
-    /// Another row has the key already.
-    KeyConflict,
-    /// It touches a row that an entry before it could not write.
-    Behind,
-}
-
-impl Reason {
-    /// As it is kept.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::Epoch => "Epoch",
-            Reason::UnknownTable => "UnknownTable",
-            Reason::NotAllowed => "NotAllowed",
-            Reason::Constraint => "Constraint",
-            Reason::KeyConflict => "KeyConflict",
-            Reason::Behind => "Behind",
-        }
-    }
-}
-
-/// Why an entry was not applied.
-#[derive(Debug)]
-pub enum NotApplied {
-    /// It is kept with a reason.
-    Park(Parked),
-    /// SQLite failed: nothing of the slice is kept.
-    Sqlite(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for NotApplied {
-    fn from(cause: rusqlite::Error) -> NotApplied {
-        NotApplied::Sqlite(cause)
-    }
-}
-
-impl From<EntryError> for NotApplied {
-    fn from(cause: EntryError) -> NotApplied {
-        NotApplied::Park(Parked { reason: Reason::Epoch, table: 0, detail: cause.to_string() })
-    }
-}
 
 /// Keys of rows that parked entries wanted to write: their origin, table number and key.
 ///
@@ -98,15 +38,30 @@ pub struct Scope<'a> {
     pub tables: &'a Tables,
     /// What to leave alone.
     pub parked: &'a [&'a ParkedKeys],
+    /// The wall clock, for people who look at what was lost or parked.
+    pub now: Millis,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn site<'s>(&'s self, table: &'s Table, source: Source<'_>) -> Site<'s> {
+        let Source { origin, stream, .. } = source;
+        Site { db: self.db, table, stream, origin, now: self.now }
+    }
+
+    /// Whether a parked entry of anybody waits for this row.
+    fn is_awaited(&self, table: u32, key: &[Value]) -> bool {
+        let waits = |wanted: &ParkedKey| wanted.1 == table && wanted.2 == key;
+        self.parked.iter().any(|parked| parked.iter().any(waits))
+    }
 }
 
 /// Whose entry is applied, and in which stream.
 #[derive(Debug, Clone, Copy)]
-struct Source<'a> {
-    writer: &'a Row,
-    origin: Origin,
-    stream: Stream,
-    stamp: Stamp,
+pub(crate) struct Source<'a> {
+    pub(crate) writer: &'a Row,
+    pub(crate) origin: Origin,
+    pub(crate) stream: Stream,
+    pub(crate) stamp: Stamp,
 }
 
 /// What an applied entry did.
@@ -116,6 +71,10 @@ pub struct Done {
     pub rows: usize,
     /// Whether the allow-list has changed.
     pub allow_changed: bool,
+    /// A newer schema wrote it: only what is known here was applied.
+    pub ahead: bool,
+    /// It has added a row for which parked entries wait.
+    pub unlocks: bool,
     /// When it was written.
     pub stamp: Stamp,
 }
@@ -124,24 +83,40 @@ pub struct Done {
 pub struct Prepared<'d> {
     db: &'d Connection,
     adding: Vec<(u32, CachedStatement<'d>)>,
+    changing: Vec<(u32, u64, CachedStatement<'d>)>,
 }
 
 impl<'d> Prepared<'d> {
     /// None yet; they are prepared as their tables come.
     pub fn new(db: &'d Connection) -> Prepared<'d> {
-        Prepared { db, adding: Vec::new() }
+        Prepared { db, adding: Vec::new(), changing: Vec::new() }
     }
 
     fn adding(&mut self, table: &Table) -> rusqlite::Result<&mut CachedStatement<'d>> {
         let place = match self.adding.iter().position(|(id, _)| *id == table.id) {
             Some(place) => place,
             None => {
-                let sql = if table.rule.only_adds() { &table.insert } else { &table.upsert };
+                let replaces = table.rule == Rule::Owner;
+                let sql = if replaces { &table.upsert } else { &table.insert };
                 self.adding.push((table.id, self.db.prepare_cached(sql)?));
                 self.adding.len() - 1
             }
         };
         Ok(&mut self.adding[place].1)
+    }
+
+    /// The statement that changes these columns of a register row, when they are as their writer saw them.
+    fn changing(&mut self, table: &Table, mask: u64) -> rusqlite::Result<&mut CachedStatement<'d>> {
+        let known = self.changing.iter().position(|(id, of, _)| (*id, *of) == (table.id, mask));
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let statement = self.db.prepare_cached(&merge::fast_change(table, mask))?;
+                self.changing.push((table.id, mask, statement));
+                self.changing.len() - 1
+            }
+        };
+        Ok(&mut self.changing[place].2)
     }
 }
 
@@ -154,26 +129,42 @@ pub fn apply(
     bytes: &[u8],
 ) -> Result<Done, NotApplied> {
     let mut reader = Reader::open(bytes, writer.origin)?;
-    let (mut rows, mut allow_changed) = (0, false);
+    let ahead = understands(scope.tables, &mut reader)?;
+    let (mut rows, mut unlocks, mut allow_changed) = (0, false, false);
     let mut values = Vec::new();
     while let Some(run) = reader.next_run()? {
         let Some(table) = scope.tables.numbered(run.table) else {
+            if ahead || scope.tables.has_ended(run.table) {
+                continue;
+            }
             return Err(park(Reason::UnknownTable, run.table, "no such table here"));
         };
         may_write(writer, table, stream, run.op)?;
         allow_changed |= run.table == tables::ALLOW_LIST;
         let stamp = reader.header().stamp;
         let source = Source { writer, origin: writer.origin, stream, stamp };
-        rows += apply_run(scope, prepared, table, run, source, &mut reader, &mut values)?;
+        let run = apply_run(scope, prepared, table, run, source, &mut reader, &mut values)?;
+        rows += run.0;
+        unlocks |= run.1;
         if planted::is(Fault::HalfApplied) {
             break;
         }
     }
-    Ok(Done { rows, allow_changed, stamp: reader.header().stamp })
+    Ok(Done { rows, allow_changed, ahead, unlocks, stamp: reader.header().stamp })
 }
 
-fn park(reason: Reason, table: u32, detail: impl Into<String>) -> NotApplied {
-    NotApplied::Park(Parked { reason, table, detail: detail.into() })
+/// Whether an entry was written by a newer schema, of which we understand what we know. One that is newer still is
+/// parked, and one of our own time or older holds nothing that is not known here.
+pub(crate) fn understands(tables: &Tables, reader: &mut Reader<'_>) -> Result<bool, NotApplied> {
+    let (own, wrote) = (tables.epoch(), reader.header().epoch);
+    if wrote > epochs::understood(own).1 {
+        let detail = format!("schema epoch {wrote} wrote it, this device has {own}: update it");
+        return Err(park(Reason::Epoch, 0, detail));
+    }
+    if wrote <= own {
+        reader.refuse_unknown_columns();
+    }
+    Ok(wrote > own)
 }
 
 /// Whether this writer may write anything at all in this stream.
@@ -190,7 +181,12 @@ pub fn may_speak(tables: &Tables, writer: &Row, stream: Stream) -> bool {
 }
 
 /// Whether this writer may do this to this table in this stream.
-fn may_write(writer: &Row, table: &Table, stream: Stream, op: Op) -> Result<(), NotApplied> {
+pub(crate) fn may_write(
+    writer: &Row,
+    table: &Table,
+    stream: Stream,
+    op: Op,
+) -> Result<(), NotApplied> {
     let refuse =
         |what: &str| Err(park(Reason::NotAllowed, table.id, format!("{}: {what}", table.name)));
     if planted::is(Fault::RoleNotCheckedAtApply) {
@@ -202,6 +198,9 @@ fn may_write(writer: &Row, table: &Table, stream: Stream, op: Op) -> Result<(), 
     if table.rule.only_adds() && op != Op::Insert {
         return refuse("facts are only added");
     }
+    if table.rule == Rule::Register && op == Op::Delete {
+        return refuse("rows of a register are not removed");
+    }
     let own = writer.role == Role::Hq || Stream::store(writer.store) == Some(stream);
     let fits = match table.stream {
         StreamRule::Chain => stream == Stream::CHAIN,
@@ -211,18 +210,28 @@ fn may_write(writer: &Row, table: &Table, stream: Stream, op: Op) -> Result<(), 
     if fits { Ok(()) } else { refuse(&format!("it does not belong in the stream {stream}")) }
 }
 
-fn apply_run<'a>(
+/// Applies the rows of a run; how many they were, and whether parked entries wait for one that is new.
+pub(crate) fn apply_run<'a>(
     scope: &Scope<'_>,
     prepared: &mut Prepared<'_>,
-    table: &Table,
+    table: &'a Table,
     run: Run,
     source: Source<'_>,
     reader: &mut Reader<'a>,
     values: &mut Vec<Borrowed<'a>>,
-) -> Result<usize, NotApplied> {
-    let mut rows = 0;
+) -> Result<(usize, bool), NotApplied> {
+    let (mut rows, mut unlocks) = (0, false);
     while let Some(mask) = reader.next_row(&table.layout, values)? {
         check_row(scope, table, run.op, mask, source, values)?;
+        rows += 1;
+        if run.op == Op::Update && mask == 0 {
+            continue;
+        }
+        if table.rule == Rule::Register {
+            let change = (run.op, mask, reader.seen());
+            unlocks |= merge_row(scope, prepared, table, source, change, values)?;
+            continue;
+        }
         let done = match run.op {
             Op::Insert => execute(prepared.adding(table)?, values),
             Op::Delete => execute(&mut scope.db.prepare_cached(&table.delete)?, values),
@@ -236,16 +245,70 @@ fn apply_run<'a>(
             }
             _ => {}
         }
-        rows += 1;
     }
-    Ok(rows)
+    Ok((rows, unlocks))
+}
+
+/// Merges a row of a register; true when it is new and parked entries wait for it.
+fn merge_row(
+    scope: &Scope<'_>,
+    prepared: &mut Prepared<'_>,
+    table: &Table,
+    source: Source<'_>,
+    (op, mask, seen): (Op, u64, Option<Mark>),
+    values: &mut [Borrowed<'_>],
+) -> Result<bool, NotApplied> {
+    let column = table.layout.marks.expect("a register has marks");
+    let carried =
+        if op == Op::Insert { values[column] != Borrowed::Null } else { mask >> column & 1 == 1 };
+    if carried {
+        let what = format!("{}: the marks of a row are never carried", table.name);
+        return Err(park(Reason::Constraint, table.id, what));
+    }
+    let key = key_of(table, op, values);
+    let keys = table.layout.key.len();
+    let (seen, new) = match op {
+        Op::Insert => {
+            let mark = Mark::first(source.origin).to_bytes();
+            let mut row = values.to_vec();
+            row[column] = Borrowed::Bytes(&mark);
+            let added =
+                execute(prepared.adding(table)?, &row).map_err(|cause| refused(table, cause))?;
+            if added == 1 {
+                return Ok(scope.is_awaited(table.id, &key));
+            }
+            let live = |at: &usize| {
+                !table.layout.key.contains(at) && *at != column && table.places[*at].is_some()
+            };
+            (None, (0..values.len()).filter(live).map(|at| (at, values[at])).collect())
+        }
+        Op::Update | Op::Delete => {
+            let seen = seen.expect("an update of a register row says what it saw");
+            let (key, new) = values.split_at(keys);
+            if let Some(mark) = Mark::after(seen, source.origin) {
+                let changing = prepared.changing(table, mask)?;
+                let done = merge::change_fast(changing, mask, seen, mark, key, new);
+                if done.map_err(|cause| refused(table, cause))? {
+                    return Ok(false);
+                }
+            }
+            (Some(seen), columns(mask).zip(new.iter().copied()).collect())
+        }
+    };
+    let written = Written { key, seen, columns: new, again: false };
+    let merged = merge::merge(&scope.site(table, source), &written);
+    match merged.map_err(|cause| refused(table, cause))? {
+        Merged::Done => Ok(false),
+        other => Err(not_merged(table, other)),
+    }
 }
 
 fn execute(
     statement: &mut CachedStatement<'_>,
     values: &[Borrowed<'_>],
 ) -> rusqlite::Result<usize> {
-    for (value, at) in values.iter().zip(1..) {
+    // The last columns of a row may be gone from the table: then the statement has no place for them.
+    for (value, at) in values.iter().zip(1..=statement.parameter_count()) {
         statement.raw_bind_parameter(at, value)?;
     }
     statement.raw_execute()
@@ -264,16 +327,6 @@ fn update(
         statement.raw_bind_parameter(at, value)?;
     }
     statement.raw_execute()
-}
-
-/// What SQLite says of a row is the row's fault only when a constraint or a type was broken.
-fn refused(table: &Table, cause: rusqlite::Error) -> NotApplied {
-    match cause.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
-            park(Reason::Constraint, table.id, format!("{}: {cause}", table.name))
-        }
-        _ => NotApplied::Sqlite(cause),
-    }
 }
 
 fn check_row(
@@ -370,6 +423,9 @@ fn same_row(scope: &Scope<'_>, table: &Table, values: &[Borrowed<'_>]) -> Result
     let mut rows = select.raw_query();
     let Some(row) = rows.next()? else { return Ok(()) };
     for (column, value) in values.iter().enumerate() {
+        if table.places[column].is_none() {
+            continue;
+        }
         if Value::read(row.get_ref(column)?).as_ref().map(Value::borrow) != Some(*value) {
             let what = format!("{}: its key holds another row", table.name);
             return Err(park(Reason::KeyConflict, table.id, what));

@@ -7,6 +7,8 @@
 
 use crate::{
     entry::{Op, RowChange},
+    marking::{self, MarkingError, NewMarks},
+    origin::Origin,
     preupdate::{Action, Touch},
     rule::StreamRule,
     tables::{Table, Tables},
@@ -60,6 +62,9 @@ pub enum CaptureError {
     /// A value that is not carried.
     #[error("a row of {0} holds a value that is not carried")]
     OddValue(String),
+    /// A register row was not written as one.
+    #[error(transparent)]
+    Marking(#[from] MarkingError),
 }
 
 /// A row that was touched in this write.
@@ -183,33 +188,32 @@ impl Capture {
         if touch.depth() > 0 {
             return Err(CaptureError::TriggerWrote(name()));
         }
-        let columns = table.columns.len();
-        if touch.columns() != columns {
+        if touch.columns() != table.width {
             return Err(CaptureError::ColumnsChanged(name()));
         }
+        // A column that is gone has a number and no place: it counts as NULL.
+        let at = |column: usize| table.places[column];
         if touch.action == Action::Insert && table.rule.only_adds() {
-            let at = self.touched.values.len();
-            for column in 0..columns {
-                let value = touch.after(column).ok_or_else(|| CaptureError::OddValue(name()))?;
-                self.touched.values.push(value);
+            let begin = self.touched.values.len();
+            for place in &table.places {
+                let value = place.map_or(Some(Value::Null), |place| touch.after(place));
+                self.touched.values.push(value.ok_or_else(|| CaptureError::OddValue(name()))?);
             }
-            self.touched.rows.push(Touched { place, held: Held::Added(at) });
+            self.touched.rows.push(Touched { place, held: Held::Added(begin) });
             return Ok(());
         }
         self.twice |= table.rule.only_adds();
-        let read = |column: usize| match touch.action {
-            Action::Insert => touch.after(column),
-            Action::Update | Action::Delete => touch.before(column),
+        let read = |column: usize| match (touch.action, at(column)) {
+            (_, None) => Some(Value::Null),
+            (Action::Insert, Some(place)) => touch.after(place),
+            (Action::Update | Action::Delete, Some(place)) => touch.before(place),
         };
         let key: Option<Vec<Value>> = table.layout.key.iter().map(|column| read(*column)).collect();
         let key = key.ok_or_else(|| CaptureError::OddValue(name()))?;
         if touch.action == Action::Update
-            && table
-                .layout
-                .key
-                .iter()
-                .zip(&key)
-                .any(|(column, old)| touch.after(*column).as_ref() != Some(old))
+            && table.layout.key.iter().zip(&key).any(|(column, old)| {
+                at(*column).and_then(|at| touch.after(at)).as_ref() != Some(old)
+            })
         {
             return Err(CaptureError::KeyChanged(name()));
         }
@@ -219,8 +223,7 @@ impl Capture {
         let before = match touch.action {
             Action::Insert => None,
             Action::Update | Action::Delete => {
-                let row: Option<Vec<Value>> =
-                    (0..columns).map(|column| touch.before(column)).collect();
+                let row: Option<Vec<Value>> = (0..table.places.len()).map(read).collect();
                 Some(row.ok_or_else(|| CaptureError::OddValue(name()))?)
             }
         };
@@ -247,16 +250,26 @@ impl Capture {
     }
 }
 
-/// The rows that differ from what they were, in the order of their first touch.
+/// What a write has changed.
+#[derive(Debug)]
+pub struct Difference<'t> {
+    /// The rows that differ from what they were, in the order of their first touch.
+    pub rows: Vec<RowChange<'t>>,
+    /// Marks that are to be written into register rows before the commit.
+    pub marks: Vec<NewMarks>,
+}
+
+/// What this origin has changed.
 ///
 /// Nobody may hold the capture meanwhile: a read that fails makes SQLite roll back, and the rollback
 /// hook wants it too.
 pub fn difference<'t>(
     db: &Connection,
     tables: &Tables,
+    origin: Origin,
     touched: &'t TouchedRows,
-) -> Result<Vec<RowChange<'t>>, DifferenceError> {
-    let mut changes = Vec::with_capacity(touched.rows.len());
+) -> Result<Difference<'t>, DifferenceError> {
+    let (mut changes, mut marks) = (Vec::with_capacity(touched.rows.len()), Vec::new());
     let mut seen = HashSet::new();
     for row in &touched.rows {
         let table = tables.at(row.place);
@@ -276,10 +289,19 @@ pub fn difference<'t>(
             continue;
         }
         let now = read_row(db, table, &key)?;
-        changes.extend(compare(table, key, before, now)?);
+        if table.layout.marks.is_none() {
+            changes.extend(compare(table, key, before, now)?);
+            continue;
+        }
+        stays_in_stream(table, before, now.as_deref())?;
+        let named = before.or(now.as_deref()).and_then(|row| named(table, row));
+        let row = marking::Touched { key, before, now, named };
+        let (rows, new) = marking::compare(table, origin, row).map_err(CaptureError::from)?;
+        changes.extend(rows);
+        marks.extend(new);
     }
     group(&mut changes);
-    Ok(changes)
+    Ok(Difference { rows: changes, marks })
 }
 
 /// Puts the rows of one table together, in the order in which the tables were first touched: neighbours
@@ -341,7 +363,21 @@ fn named(table: &Table, row: &[Value]) -> Option<i64> {
 }
 
 fn added<'t>(table: &Table, row: Cow<'t, [Value]>) -> RowChange<'t> {
-    RowChange { table: table.id, op: Op::Insert, mask: 0, named: named(table, &row), values: row }
+    let named = named(table, &row);
+    RowChange { table: table.id, op: Op::Insert, mask: 0, values: row, seen: None, named }
+}
+
+fn stays_in_stream(
+    table: &Table,
+    before: Option<&[Value]>,
+    now: Option<&[Value]>,
+) -> Result<(), CaptureError> {
+    match (table.stream, before, now) {
+        (StreamRule::By(column), Some(before), Some(now)) if before[column] != now[column] => {
+            Err(CaptureError::StreamChanged(table.name.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn compare(
@@ -354,11 +390,7 @@ fn compare(
         (None, None) => return Ok(None),
         (None, Some(values)) => return Ok(Some(added(table, Cow::Owned(values)))),
         (Some(before), Some(now)) => {
-            if let StreamRule::By(column) = table.stream
-                && before[column] != now[column]
-            {
-                return Err(CaptureError::StreamChanged(table.name.clone()));
-            }
+            stays_in_stream(table, Some(before), Some(&now))?;
             let differ = |column: &usize| before[*column] != now[*column];
             let columns: Vec<usize> = (0..now.len()).filter(differ).collect();
             if columns.is_empty() {
@@ -374,6 +406,7 @@ fn compare(
     if table.rule.only_adds() {
         Err(CaptureError::FactChanged(table.name.clone()))
     } else {
-        Ok(Some(RowChange { table: table.id, op, mask, values: Cow::Owned(values), named }))
+        let values = Cow::Owned(values);
+        Ok(Some(RowChange { table: table.id, op, mask, values, seen: None, named }))
     }
 }

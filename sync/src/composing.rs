@@ -1,11 +1,12 @@
 //! Writes the messages of a conversation
 
 use crate::{
+    epochs,
     hub::{Conversation, Hub, digest_of, streams_of},
     marks::AT_HQ,
     origin::{Origin, Role, Stream},
     planted::{self, Fault},
-    replica::{EPOCH, Replica},
+    replica::Replica,
     session::Beat,
     signed::Mark,
     talk::{Now, PeerId},
@@ -32,12 +33,13 @@ impl Hub {
                 .map(|(origin, head)| (origin, head.seq, version::first8(&head.chain)))
                 .collect(),
         });
+        let (epoch_lowest, epoch_highest) = epochs::understood(replica.tables().epoch());
         Need {
             nonce: self.nonce,
             origin: replica.identity().origin,
             build: self.settings.build.clone(),
-            epoch_lowest: EPOCH,
-            epoch_highest: EPOCH,
+            epoch_lowest,
+            epoch_highest,
             vectors: vectors.collect(),
             wanted: Vec::new(),
             reply: peer.session.is_known(),

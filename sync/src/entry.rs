@@ -1,15 +1,18 @@
 //! One committed transaction as positional, deterministic CBOR
 //!
-//! `[v, epoch, stamp, base, runs]` with `run = [table, op, row, row, ...]`.
+//! `[v, epoch, stamp, base, runs]` with `run = [table, op, row, row, ...]`, and
+//! a map of what is said about the whole entry where there is anything to say.
 //! Origin, stream and seq are not carried: they are input of the chain, so an
 //! entry cannot be moved. Every byte form is unique, so a copy that differs in
 //! one bit is another entry and fails the chain.
 
 use crate::{
     canonical::{Malformed, Writer},
+    ext::Ext,
     frame::ENTRY_BYTES_MAX,
     hlc::Stamp,
     origin::Origin,
+    register::Mark,
     row_id,
     value::{Kind, Value},
 };
@@ -42,10 +45,47 @@ pub enum Op {
 /// How the rows of one table are laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// Kind per column id.
+    /// Kind per column id, also of columns that are gone.
     pub kinds: Vec<Kind>,
     /// Column ids of the primary key, in key order.
     pub key: Vec<usize>,
+    /// Since and until when each column is there; empty when all are as old as their table and none has ended.
+    pub ages: Vec<Age>,
+    /// The column with the marks of a register row. It is never carried.
+    pub marks: Option<usize>,
+    /// Bit i is set when column i is not in the table any more.
+    pub gone: u64,
+}
+
+/// When a column came and ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Age {
+    /// The first schema epoch that has it.
+    pub since: u16,
+    /// The first schema epoch that does not use it any more.
+    pub until: Option<u16>,
+    /// What a row holds here when its writer did not have the column.
+    pub absent: Value,
+}
+
+impl Layout {
+    /// A layout of columns that are all as old as their table.
+    pub fn new(kinds: Vec<Kind>, key: Vec<usize>) -> Layout {
+        Layout { kinds, key, ages: Vec::new(), marks: None, gone: 0 }
+    }
+
+    /// What a row of a writer with this schema epoch holds in a column that it says nothing of, when that is not NULL.
+    pub fn absent(&self, column: usize, epoch: u16) -> Option<&Value> {
+        let age = self.ages.get(column)?;
+        let lacks = epoch < age.since || age.until.is_some_and(|until| epoch >= until);
+        lacks.then_some(&age.absent)
+    }
+
+    /// The columns that this schema epoch did not have yet, as a mask.
+    pub fn newer_than(&self, epoch: u16) -> u64 {
+        let newer = self.ages.iter().enumerate().filter(|(_, age)| age.since > epoch);
+        newer.fold(0, |mask, (column, _)| mask | 1 << column)
+    }
 }
 
 /// One changed row, ready to be written.
@@ -59,6 +99,8 @@ pub struct RowChange<'v> {
     pub mask: u64,
     /// Insert: all columns. Update: key, then changed columns. Delete: key.
     pub values: Cow<'v, [Value]>,
+    /// Update of a register row: the mark that its writer saw in each of these columns.
+    pub seen: Option<Mark>,
     /// The number in the column that names the row's stream, where the table has one. Not carried:
     /// an update or a delete need not touch that column.
     pub named: Option<i64>,
@@ -123,6 +165,7 @@ impl From<Malformed> for EntryError {
 pub fn encode<'l>(
     origin: Origin,
     header: Header,
+    ext: &Ext,
     rows: &[RowChange<'_>],
     layout: impl Fn(u32) -> &'l Layout,
 ) -> Result<Vec<u8>, EntryError> {
@@ -132,7 +175,8 @@ pub fn encode<'l>(
     let count = runs.clone().count();
     within("runs", count, RUNS_MAX)?;
     let mut out = Writer::after(Vec::with_capacity(64 + rows.len() * 24));
-    out.list(5).uint(FORMAT).uint(header.epoch).uint(header.stamp.0).uint(header.base);
+    let fields = if ext.is_empty() { 5 } else { 6 };
+    out.list(fields).uint(FORMAT).uint(header.epoch).uint(header.stamp.0).uint(header.base);
     out.list(count);
     for run in runs {
         out.list(2 + run.len()).uint(run[0].table).uint(number(run[0].op));
@@ -140,6 +184,9 @@ pub fn encode<'l>(
         for row in run {
             write_row(&mut out, origin, &header, row, layout);
         }
+    }
+    if !ext.is_empty() {
+        ext.write(&mut out);
     }
     let bytes = out.finish();
     within("bytes", bytes.len(), ENTRY_BYTES_MAX)?;
@@ -182,12 +229,16 @@ fn write_row(
         }
         Op::Update => {
             assert!(row.mask != 0, "an update changes something");
-            out.list(row.values.len() + 1);
+            assert_eq!(row.seen.is_some(), layout.marks.is_some(), "a register knows what it saw");
+            out.list(row.values.len() + 1 + usize::from(row.seen.is_some()));
             let keys = layout.key.len();
             for (kind, value) in key_kinds.zip(row.values.iter()) {
                 put(out, kind, value);
             }
             out.uint(row.mask);
+            if let Some(seen) = row.seen {
+                out.bytes(&seen.to_bytes());
+            }
             for (column, value) in columns(row.mask).zip(&row.values[keys..]) {
                 put(out, layout.kinds[column], value);
             }

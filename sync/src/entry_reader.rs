@@ -10,12 +10,16 @@ use crate::{
         BYTES_MAX, COLUMNS_MAX, EntryError, FORMAT, Header, Layout, Op, ROWS_MAX, RUNS_MAX,
         TEXT_BYTES_MAX, columns, near, within,
     },
+    ext::Ext,
     frame::ENTRY_BYTES_MAX,
     hlc::Stamp,
     origin::Origin,
+    planted::{self, Fault},
+    register::Mark,
     row_id,
     value::{Borrowed, Kind},
 };
+
 /// Reads an entry from its bytes, row by row, without copying.
 pub struct Reader<'a> {
     input: Canonical<'a>,
@@ -25,6 +29,12 @@ pub struct Reader<'a> {
     rows_left: usize,
     rows_seen: usize,
     run: Run,
+    /// Columns that are not known here are refused.
+    strict: bool,
+    /// A map follows the runs.
+    says_more: bool,
+    ext: Ext,
+    seen: Option<Mark>,
 }
 
 /// The head of a run: rows of one table that had the same done to them.
@@ -48,15 +58,20 @@ impl<'a> Reader<'a> {
             rows_left: 0,
             rows_seen: 0,
             run: Run { table: 0, op: Op::Insert },
+            strict: false,
+            says_more: false,
+            ext: Ext::NONE,
+            seen: None,
         };
         let fields = reader.input.list()?;
         let format = reader.input.uint()?;
         if format != FORMAT {
             return Err(EntryError::NewerFormat(format));
         }
-        if fields != 5 {
-            return Err(reader.malformed("an entry has five elements"));
+        if fields != 5 && fields != 6 {
+            return Err(reader.malformed("an entry has five or six elements"));
         }
+        reader.says_more = fields == 6;
         let epoch = reader.input.uint_up_to(u64::from(u16::MAX))? as u16;
         let stamp = Stamp(reader.input.uint()?);
         let base = reader.input.uint_up_to(row_id::COUNTER_MAX)?;
@@ -74,12 +89,30 @@ impl<'a> Reader<'a> {
         self.header
     }
 
+    /// From now on a column that is not known here is refused. Otherwise it is passed over.
+    pub fn refuse_unknown_columns(&mut self) {
+        self.strict = true;
+    }
+
+    /// What the entry says about itself, once the last run was read.
+    pub fn ext(&self) -> Ext {
+        self.ext
+    }
+
+    /// The mark that the writer of the row just read saw in its columns (update of a register row only).
+    pub fn seen(&self) -> Option<Mark> {
+        self.seen
+    }
+
     /// The next run, or None at the proper end.
     pub fn next_run(&mut self) -> Result<Option<Run>, EntryError> {
         while self.rows_left > 0 {
             self.skip_row()?;
         }
         if self.runs_left == 0 {
+            if std::mem::take(&mut self.says_more) {
+                self.ext = Ext::read(&mut self.input)?;
+            }
             self.input.end()?;
             return Ok(None);
         }
@@ -103,10 +136,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the next row of the run into `values` (as in `RowChange`), or says that the run is over.
-    /// The answer holds the mask of an update, else 0.
+    /// The answer holds the mask of an update, else 0. Columns that are not here are in neither: an update of nothing
+    /// else has the mask 0.
     pub fn next_row(
         &mut self,
-        layout: &Layout,
+        layout: &'a Layout,
         values: &mut Vec<Borrowed<'a>>,
     ) -> Result<Option<u64>, EntryError> {
         if self.rows_left == 0 {
@@ -128,21 +162,36 @@ impl<'a> Reader<'a> {
     fn insert_row(
         &mut self,
         fields: usize,
-        layout: &Layout,
+        layout: &'a Layout,
         values: &mut Vec<Borrowed<'a>>,
     ) -> Result<(), EntryError> {
-        if fields > layout.kinds.len() {
-            let (table, known) = (self.run.table, layout.kinds.len());
+        let known = layout.kinds.len();
+        if fields > COLUMNS_MAX || fields > known && self.strict {
+            let table = self.run.table;
             return Err(EntryError::UnknownColumn { table, found: fields, known });
         }
-        for kind in &layout.kinds[..fields] {
+        for kind in &layout.kinds[..fields.min(known)] {
             let value = self.value(*kind)?;
             values.push(value);
         }
-        if fields > 0 && values[fields - 1] == Borrowed::Null {
+        let mut last = values.last().copied();
+        for _ in known..fields {
+            last = Some(self.value(Kind::Int)?);
+        }
+        if last == Some(Borrowed::Null) {
             return Err(self.malformed("a row ends in NULL"));
         }
-        values.resize(layout.kinds.len(), Borrowed::Null);
+        values.resize(known, Borrowed::Null);
+        for column in 0..layout.ages.len() {
+            if planted::is(Fault::DefaultForgotten) {
+                break;
+            }
+            if values[column] == Borrowed::Null
+                && let Some(absent) = layout.absent(column, self.header.epoch)
+            {
+                values[column] = absent.borrow();
+            }
+        }
         Ok(())
     }
 
@@ -168,24 +217,36 @@ impl<'a> Reader<'a> {
         layout: &Layout,
         values: &mut Vec<Borrowed<'a>>,
     ) -> Result<u64, EntryError> {
-        if fields <= layout.key.len() {
+        let before = layout.key.len() + 1 + usize::from(layout.marks.is_some());
+        if fields <= before {
             return Err(self.malformed("length of an update"));
         }
         self.key(layout.key.len(), layout, values)?;
         let mask = self.input.uint()?;
         let changed = mask.count_ones() as usize;
-        if mask == 0 || mask >> COLUMNS_MAX != 0 || fields != layout.key.len() + 1 + changed {
+        if mask == 0 || mask >> COLUMNS_MAX != 0 || fields != before + changed {
             return Err(self.malformed("mask of an update"));
         }
+        self.seen = None;
+        if layout.marks.is_some() {
+            let seen = Mark::from_bytes(self.input.bytes()?);
+            self.seen = Some(seen.ok_or_else(|| self.malformed("a mark that was seen"))?);
+        }
+        let mut here = mask;
         for column in columns(mask) {
-            let Some(kind) = layout.kinds.get(column) else {
+            let kind = layout.kinds.get(column).copied();
+            if kind.is_none() && self.strict {
                 let (table, known) = (self.run.table, layout.kinds.len());
                 return Err(EntryError::UnknownColumn { table, found: column + 1, known });
-            };
-            let value = self.value(*kind)?;
-            values.push(value);
+            }
+            let value = self.value(kind.unwrap_or(Kind::Int))?;
+            if kind.is_some() && layout.gone & (1 << column) == 0 {
+                values.push(value);
+            } else {
+                here &= !(1 << column);
+            }
         }
-        Ok(mask)
+        Ok(here)
     }
 
     /// Passes over a row of a table that is not known here.
@@ -255,10 +316,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn layout() -> Layout {
-        Layout {
-            kinds: vec![Kind::Id, Kind::Time, Kind::Int, Kind::Text, Kind::Bytes],
-            key: vec![0],
-        }
+        Layout::new(vec![Kind::Id, Kind::Time, Kind::Int, Kind::Text, Kind::Bytes], vec![0])
     }
 
     fn origin() -> Origin {
@@ -271,16 +329,25 @@ mod tests {
 
     fn write(rows: &[RowChange<'_>]) -> Vec<u8> {
         let layout = layout();
-        encode(origin(), header(), rows, |_| &layout).unwrap()
+        encode(origin(), header(), &Ext::NONE, rows, |_| &layout).unwrap()
     }
 
     fn read(bytes: &[u8]) -> Result<Vec<RowChange<'static>>, EntryError> {
-        let (mut rows, mut values) = (Vec::new(), Vec::new());
+        let (layout, mut rows) = (layout(), Vec::new());
+        let mut values = Vec::new();
         let mut reader = Reader::open(bytes, origin())?;
+        reader.refuse_unknown_columns();
         while let Some(run) = reader.next_run()? {
-            while let Some(mask) = reader.next_row(&layout(), &mut values)? {
+            while let Some(mask) = reader.next_row(&layout, &mut values)? {
                 let values = values.iter().map(|value| value.to_value()).collect();
-                rows.push(RowChange { table: run.table, op: run.op, mask, values, named: None });
+                rows.push(RowChange {
+                    table: run.table,
+                    op: run.op,
+                    mask,
+                    values,
+                    seen: None,
+                    named: None,
+                });
             }
         }
         Ok(rows)
@@ -309,6 +376,7 @@ mod tests {
                 op: Op::Insert,
                 mask: 0,
                 values: insert.to_vec().into(),
+                seen: None,
                 named: None,
             },
             RowChange {
@@ -317,6 +385,7 @@ mod tests {
                 mask: 0b1_1000,
                 values: vec![Value::Int(foreign), Value::Text("é".into()), Value::Bytes(vec![1])]
                     .into(),
+                seen: None,
                 named: None,
             },
             RowChange {
@@ -324,6 +393,7 @@ mod tests {
                 op: Op::Delete,
                 mask: 0,
                 values: vec![Value::Int(id - 1)].into(),
+                seen: None,
                 named: None,
             },
         ];
@@ -379,7 +449,7 @@ mod tests {
                 let values = vec![
                     Value::Int(id), Value::Int(number), Value::Int(number), Value::Text(text), Value::Bytes(vec![0; 3]),
                 ].into();
-                RowChange { table: writer, op: Op::Insert, mask: 0, values, named: None }
+                RowChange { table: writer, op: Op::Insert, mask: 0, values, seen: None, named: None }
             }).collect();
             prop_assert_eq!(read(&write(&rows)).unwrap(), rows);
         }

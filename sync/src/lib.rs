@@ -32,11 +32,19 @@ pub mod signed;
 
 pub mod wire;
 
+pub mod register;
+
+pub mod ext;
+
 pub mod entry;
 
 pub mod entry_reader;
 
 pub mod preupdate;
+
+pub mod declared;
+
+pub mod epochs;
 
 pub mod tables;
 
@@ -47,6 +55,8 @@ pub mod page_check;
 pub mod card_number;
 
 pub mod private;
+
+pub mod add_column;
 
 pub mod open;
 
@@ -64,9 +74,19 @@ pub mod escrow;
 
 pub mod topics;
 
+pub mod marking;
+
 pub mod capture;
 
 pub mod changelog;
+
+pub mod lost;
+
+pub mod merge;
+
+pub mod ahead;
+
+pub mod parking;
 
 pub mod apply;
 
@@ -87,6 +107,8 @@ pub mod incoming;
 pub mod take_in;
 
 pub mod receive;
+
+pub mod project;
 
 pub mod session;
 

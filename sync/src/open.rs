@@ -6,11 +6,12 @@
 //! the layer that checks its pages (docs/decisions/0013-page-sums.md).
 
 use crate::{
+    add_column,
+    declared::TableError,
     origin::Origin,
     page_check, page_sum,
     planted::{self, Fault},
     row_id,
-    tables::TableError,
 };
 use rusqlite::{Connection, OpenFlags};
 use std::{
@@ -96,7 +97,7 @@ pub enum OpenError {
     },
     /// A replicated table is not declared as it must be.
     #[error(transparent)]
-    Tables(#[from] crate::tables::TableError),
+    Tables(#[from] TableError),
     /// Somebody who was erased may still be readable here.
     #[error("{path}: those who were erased could not be forgotten: {cause}")]
     Erasure {
@@ -207,7 +208,7 @@ pub fn local(
     let mut db = writer(path, vfs, 2_048)?;
     let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
     db.execute_batch(MIGRATIONS).map_err(failed)?;
-    migrate(&mut db, schema)?;
+    migrate(&mut db, schema, |_| Ok(()))?;
     Ok(db)
 }
 
@@ -215,8 +216,12 @@ pub fn local(
 pub(crate) const MIGRATIONS: &str =
     "CREATE TABLE IF NOT EXISTS sync_migration (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID";
 
-/// Runs what has not run yet, each migration in a transaction of its own.
-pub(crate) fn migrate(db: &mut Connection, schema: &[Migration]) -> Result<(), OpenError> {
+/// Runs what has not run yet, each migration in a transaction of its own, and `after` in it behind each.
+pub(crate) fn migrate(
+    db: &mut Connection,
+    schema: &[Migration],
+    after: impl Fn(&Connection) -> Result<(), TableError>,
+) -> Result<(), OpenError> {
     let ran: Vec<String> = db
         .prepare("SELECT name FROM sync_migration ORDER BY name")
         .and_then(|mut all| all.query_map([], |row| row.get(0))?.collect())
@@ -228,7 +233,8 @@ pub(crate) fn migrate(db: &mut Connection, schema: &[Migration]) -> Result<(), O
     for step in schema.iter().filter(|step| !ran.iter().any(|name| name == step.name)) {
         let failed = |cause| OpenError::Migration { name: step.name.to_owned(), cause };
         let tx = db.transaction().map_err(failed)?;
-        tx.execute_batch(step.sql).map_err(failed)?;
+        add_column::execute_batch(&tx, step.sql).map_err(failed)?;
+        after(&tx)?;
         tx.execute("INSERT INTO sync_migration (name) VALUES (?1)", [step.name]).map_err(failed)?;
         tx.commit().map_err(failed)?;
     }

@@ -66,6 +66,18 @@ pub enum Fault {
     OlderViewTaken,
     /// A view is taken whoever signed it.
     ViewNotVerified,
+    /// A register column takes the write that arrives last.
+    LastArrivalWins,
+    /// The loser of a register column is thrown away.
+    LoserThrownAway,
+    /// A writer does not go beyond the version that it saw.
+    VersionNotRaised,
+    /// What a newer schema wrote beyond ours is not looked at again after the update.
+    AheadForgotten,
+    /// A column that an older writer did not have is taken for NULL.
+    DefaultForgotten,
+    /// A column goes by its place in the table instead of its number.
+    NumberByPlace,
 }
 
 impl Fault {

@@ -6,6 +6,7 @@
 //! takes many frames with one sync and a local write is never held up for long.
 
 use crate::{
+    ahead,
     apply::{self, ParkedKeys, Prepared, Scope},
     capture::Mode,
     changelog,
@@ -51,6 +52,8 @@ impl Replica {
         self.clock.observe(now, draft.newest);
         if draft.allow_changed {
             self.learn_who_counts()?;
+        }
+        if draft.allow_changed || draft.unlocks {
             self.retry_parked()?;
         }
         Ok(received)
@@ -101,8 +104,15 @@ impl Replica {
         committed.map(|()| (received, draft))
     }
 
-    /// Tries parked entries again, oldest first: after an update, or when the allow-list has changed.
+    /// Tries parked entries again, oldest first: after an update, when the allow-list has changed, or when a row came
+    /// for which one waited. What is applied may be what another waited for, so they are tried until nothing moves.
     pub fn retry_parked(&mut self) -> rusqlite::Result<()> {
+        while self.retry_parked_once()? {}
+        Ok(())
+    }
+
+    /// One round; true when an entry was applied for which others may have waited.
+    fn retry_parked_once(&mut self) -> rusqlite::Result<bool> {
         let parked: Vec<(Stream, Origin, u64)> = self
             .db
             .prepare_cached(
@@ -116,10 +126,10 @@ impl Replica {
             .collect::<Result<_, _>>()?;
         self.parked.clear();
         if parked.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let (tables, known) = (self.tables.clone(), self.known.clone());
-        let mut still = ParkedKeys::new();
+        let (mut still, mut applied) = (ParkedKeys::new(), false);
         self.keep_house(|tx| {
             for (stream, origin, seq) in parked {
                 let Some(bytes) = changelog::read(tx, stream, origin, seq, 1, u64::MAX)?.pop() else {
@@ -129,20 +139,26 @@ impl Replica {
                     still.extend(apply::wanted_keys(&tables, origin, &bytes));
                     continue;
                 };
-                let scope = Scope { db: tx, tables: &tables, parked: &[&still] };
+                let behind = [&still];
+                let scope = Scope { db: tx, tables: &tables, parked: &behind, now: Millis(0) };
                 match careful(&scope, &mut Prepared::new(tx), writer, stream, &bytes)? {
-                    Ok(_) => {
+                    Ok(done) => {
+                        applied |= done.rows > 0;
                         tx.execute(
                             "DELETE FROM sync_parked WHERE origin = ?1 AND stream = ?2 AND seq = ?3",
                             (origin.get(), stream.number(), seq.cast_signed()),
                         )?;
+                        if done.ahead {
+                            ahead::list(tx, stream, origin, seq, tables.epoch())?;
+                        }
                     }
                     Err(_) => still.extend(apply::wanted_keys(&tables, origin, &bytes)),
                 }
             }
             Ok(())
         })?;
+        applied &= !still.is_empty();
         self.parked = still;
-        Ok(())
+        Ok(applied)
     }
 }

@@ -5,15 +5,20 @@
 //! entry is written in the same transaction. Nobody can forget to log.
 
 use crate::{
+    ahead,
     allow_list::{self, Row, RowError, State},
     apply::ParkedKeys,
-    capture::{self, Capture, DifferenceError, Mode},
+    capture::{self, Capture, Difference, DifferenceError, Mode},
     changelog::{self, Appender, LogHead},
+    declared,
     device_keys::DeviceKeys,
     entry::{self, Header, RowChange},
-    escrow,
+    epochs, escrow,
+    ext::Ext,
     hlc::{Clock, Millis, Stamp},
     identity::{Identity, Settings},
+    lost::{self, LostValue},
+    marking,
     open::{self, Migration, OpenError},
     origin::{Origin, Stream},
     outcome::{Committed, EntryMark, WriteError, in_doubt, not_committed},
@@ -21,7 +26,7 @@ use crate::{
     person_keys::PersonKeys,
     planted::{self, Fault},
     preupdate::{self, Hook},
-    private, right_moves,
+    private, register, right_moves,
     row_id::{self, Counter},
     tables::{self, Tables},
     value::Value,
@@ -34,9 +39,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
-
-/// Schema epoch that this build writes.
-pub const EPOCH: u16 = 1;
 
 /// A database that replicates.
 pub struct Replica {
@@ -68,17 +70,21 @@ impl Replica {
         let mut db = open::writer(&path, vfs.as_deref(), cache_kib)?;
         let counter = Counter::default();
         row_id::register(&db, identity.origin, &counter).map_err(failed)?;
+        register::register(&db).map_err(failed)?;
         db.execute_batch(open::MIGRATIONS).map_err(failed)?;
         let engine = [
             Migration { name: "0000_changelog", sql: changelog::SCHEMA },
-            Migration { name: "0000_replicated", sql: tables::SCHEMA },
+            Migration { name: "0000_replicated", sql: declared::SCHEMA },
+            Migration { name: "0000_replicated_epochs", sql: epochs::SCHEMA },
+            Migration { name: "0000_lost", sql: lost::SCHEMA },
+            Migration { name: "0000_ahead", sql: ahead::SCHEMA },
             Migration { name: "0000_zz_allow_list", sql: allow_list::SCHEMA },
             Migration { name: "0000_zz_right_move", sql: right_moves::SCHEMA },
             Migration { name: "0000_zz_private_blob", sql: private::SCHEMA },
         ];
         let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
         counter.set(1);
-        open::migrate(&mut db, &all)?;
+        open::migrate(&mut db, &all, epochs::pin)?;
         claim(&db, &path, identity.origin)?;
         let tables = Tables::load(&db)?;
         let virtual_tables = tables::has_virtual(&db).map_err(failed)?;
@@ -107,7 +113,10 @@ impl Replica {
             person_keys: None,
             _lock: lock,
         };
-        let ready = replica.learn_who_counts().and_then(|()| replica.retry_parked());
+        let ready = replica
+            .learn_who_counts()
+            .and_then(|()| replica.project_ahead())
+            .and_then(|()| replica.retry_parked());
         ready.map_err(|cause| OpenError::Sqlite { path: replica.path.clone(), cause })?;
         if let Err(cause) = replica.forget_the_erased() {
             let path = PersonKeys::path_beside(&replica.path);
@@ -152,12 +161,22 @@ impl Replica {
         now: Millis,
         deed: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<Committed<T>, WriteError<E>> {
+        self.write_with(now, Ext::NONE, deed)
+    }
+
+    /// The same, and the entry says more about itself: of which act in two streams it is a part, or what led to it.
+    pub fn write_with<T, E>(
+        &mut self,
+        now: Millis,
+        ext: Ext,
+        deed: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<Committed<T>, WriteError<E>> {
         if let Some(reason) = &self.halted {
             return Err(WriteError::Halted(reason.clone()));
         }
         let base = self.counter.next();
         hold(&self.capture).enter(Mode::Local);
-        let done = self.attempt(now, base, deed);
+        let done = self.attempt(now, base, ext, deed);
         hold(&self.capture).enter(Mode::Outside);
         match &done {
             Ok(_) => {}
@@ -171,6 +190,7 @@ impl Replica {
         &mut self,
         now: Millis,
         base: u64,
+        ext: Ext,
         deed: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<Committed<T>, WriteError<E>> {
         let tx = self
@@ -181,11 +201,16 @@ impl Replica {
         let value = deed(&tx).map_err(WriteError::Refused)?;
         let changed = tx.total_changes() - changes_before;
         let touched = hold(&self.capture).take_touched(changed)?;
-        let rows =
-            capture::difference(&tx, &self.tables, &touched).map_err(|cause| match cause {
-                DifferenceError::Capture(fault) => WriteError::Capture(fault),
-                DifferenceError::Sqlite(cause) => not_committed(cause),
-            })?;
+        let origin = self.identity.origin;
+        let Difference { rows, marks } = capture::difference(&tx, &self.tables, origin, &touched)
+            .map_err(|cause| match cause {
+            DifferenceError::Capture(fault) => WriteError::Capture(fault),
+            DifferenceError::Sqlite(cause) => not_committed(cause),
+        })?;
+        if !marks.is_empty() {
+            hold(&self.capture).enter(Mode::Engine);
+            marking::write(&tx, &self.tables, &marks).map_err(not_committed)?;
+        }
         if rows.is_empty() {
             tx.commit().map_err(in_doubt)?;
             return Ok(Committed { value, entry: None });
@@ -194,7 +219,6 @@ impl Replica {
         check_ids(&self.tables, self.identity.origin, &drawn, &rows)?;
         private::check_write(&tx, &self.tables, &rows)?;
         let stream = one_stream(&self.tables, &self.identity, &rows)?;
-        let origin = self.identity.origin;
         let key = (stream, origin);
         let mut head =
             self.heads.get(&key).copied().unwrap_or_else(|| LogHead::none(origin, stream));
@@ -209,8 +233,8 @@ impl Replica {
             stamp = Stamp::at(now);
         }
         check_rights(&tx, &self.identity, stamp, &rows)?;
-        let header = Header { epoch: EPOCH, stamp, base };
-        let bytes = entry::encode(origin, header, &rows, |table| {
+        let header = Header { epoch: self.tables.epoch(), stamp, base };
+        let bytes = entry::encode(origin, header, &ext, &rows, |table| {
             &self.tables.numbered(table).expect("captured tables are declared").layout
         })?;
         let next = head.then(origin, stream, &bytes, stamp);
@@ -332,6 +356,11 @@ impl Replica {
     /// The declarations.
     pub fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// Values of registers that lost against another, of one table only when it is named.
+    pub fn lost(&self, table: Option<&str>) -> rusqlite::Result<Vec<LostValue>> {
+        lost::all(&self.db, &self.tables, table)
     }
 
     /// The newest entry of an origin in a stream.

@@ -1,8 +1,9 @@
 //! The merge rules, and who may write by them
 //!
 //! Almost every row of a shop floor has one writer or is a fact that nobody
-//! changes. So two rules carry the whole thread: `fact` and `owner`. A counter
-//! is not a third kind of row: its table holds facts, and the sum is derived.
+//! changes: `fact` and `owner` carry most of the thread. A `register` is for the
+//! few rows that several write. A counter is no kind of row of its own: its
+//! table holds facts, and the sum is derived.
 
 use crate::origin::Role;
 
@@ -17,6 +18,8 @@ pub enum Rule {
     Counter,
     /// Facts about rights, of which each holder moves only its own and never below nothing.
     Escrow,
+    /// Several write; of each column the highest mark wins, and the loser is kept.
+    Register,
 }
 
 impl Rule {
@@ -27,6 +30,7 @@ impl Rule {
             "owner" => Some(Rule::Owner),
             "counter" => Some(Rule::Counter),
             "escrow" => Some(Rule::Escrow),
+            "register" => Some(Rule::Register),
             _ => None,
         }
     }
@@ -40,7 +44,7 @@ impl Rule {
     pub fn writers(self) -> Writers {
         match self {
             Rule::Owner => Writers::of(&[Role::Hq]),
-            Rule::Fact | Rule::Counter | Rule::Escrow => {
+            Rule::Fact | Rule::Counter | Rule::Escrow | Rule::Register => {
                 Writers::of(&[Role::Pos, Role::BackOffice, Role::Hq])
             }
         }

@@ -5,31 +5,17 @@
 //! could both draw) is refused before the first write, by name.
 
 use crate::{
-    entry::{COLUMNS_MAX, Layout},
+    declared::{self, Column, TableError, check_columns, check_table, read_columns},
+    entry::{Age, Layout},
+    epochs::{self, Pin},
+    planted::{self, Fault},
     rule::{Rule, StreamRule, Writers},
-    value::Kind,
+    value::{Kind, Value},
 };
 use rusqlite::Connection;
 
 /// Number of the engine's own table of who counts.
 pub const ALLOW_LIST: u32 = 4_000;
-
-/// The declarations, filled by the migrations.
-pub const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS replicated (
-    table_id INTEGER PRIMARY KEY CHECK (table_id BETWEEN 1 AND 4095),
-    name     TEXT NOT NULL UNIQUE,
-    rule     TEXT NOT NULL,
-    stream   TEXT,
-    writers  TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS replicated_column (
-    table_id INTEGER NOT NULL,
-    name     TEXT NOT NULL,
-    kind     TEXT NOT NULL,
-    PRIMARY KEY (table_id, name)
-) STRICT, WITHOUT ROWID;
-";
 
 /// A replicated table and how its rows are read and written.
 #[derive(Debug, Clone)]
@@ -44,11 +30,17 @@ pub struct Table {
     pub stream: StreamRule,
     /// Who may write it.
     pub writers: Writers,
+    /// The first schema epoch that has it.
+    pub since: u16,
     /// Its columns by id; the key stands first.
     pub layout: Layout,
-    /// Names of the columns by id.
+    /// Names of the columns by id, also of those that are gone.
     pub columns: Vec<String>,
-    /// Reads all columns by key.
+    /// Where each column stands in the table, by id; None for one that is gone.
+    pub places: Vec<Option<usize>>,
+    /// Columns in the table.
+    pub width: usize,
+    /// Reads all columns by key, by id; a column that is gone reads as NULL.
     pub select: String,
     /// Adds a row, or changes nothing when its key is taken.
     pub insert: String,
@@ -68,7 +60,8 @@ impl Table {
         format!("UPDATE \"{}\" SET {} WHERE {}", self.name, set.join(","), self.at_key(set.len()))
     }
 
-    fn at_key(&self, taken: usize) -> String {
+    /// The conditions that find a row by its key, behind so many other parameters.
+    pub fn at_key(&self, taken: usize) -> String {
         let key: Vec<String> = (self.layout.key.iter().zip(taken + 1..))
             .map(|(column, at)| format!("\"{}\"=?{at}", self.columns[*column]))
             .collect();
@@ -79,26 +72,14 @@ impl Table {
 /// All replicated tables.
 #[derive(Debug, Clone, Default)]
 pub struct Tables {
+    /// The schema epoch of all that is declared.
+    epoch: u16,
+    /// Numbers of tables that do not replicate any more.
+    ended: Vec<u32>,
     /// By number, ascending.
     list: Vec<Table>,
     /// Places of the tables whose name has so many bytes: each change of any row asks for its table.
     by_length: Vec<Vec<usize>>,
-}
-
-/// What is wrong with a declaration; the migration that holds it must be mended.
-#[derive(Debug, thiserror::Error)]
-pub enum TableError {
-    /// SQLite refused a question about the schema.
-    #[error("the schema could not be read: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    /// One declaration cannot be carried.
-    #[error("the replicated table {table} cannot be carried: {reason}")]
-    Refused {
-        /// Its name.
-        table: String,
-        /// What the engine cannot carry.
-        reason: String,
-    },
 }
 
 impl Tables {
@@ -118,7 +99,8 @@ impl Tables {
                 })
             })?
             .collect::<Result<_, _>>()?;
-        let mut tables = Tables::default();
+        let mut tables = Tables { epoch: epochs::current(db)?, ..Tables::default() };
+        tables.ended = epochs::ended(db)?.into_iter().map(|ended| ended.table).collect();
         for one in declared {
             let table = read_table(db, one)?;
             let length = table.name.len();
@@ -153,6 +135,16 @@ impl Tables {
         self.list.iter().any(|table| table.layout.kinds.contains(&Kind::Private))
     }
 
+    /// The schema epoch of all that is declared.
+    pub fn epoch(&self) -> u16 {
+        self.epoch
+    }
+
+    /// True for a number whose table does not replicate any more.
+    pub fn has_ended(&self, id: u32) -> bool {
+        self.ended.contains(&id)
+    }
+
     /// All tables by number.
     pub fn all(&self) -> &[Table] {
         &self.list
@@ -174,14 +166,6 @@ struct Declared {
     writers: Option<String>,
 }
 
-struct Column {
-    name: String,
-    kind: String,
-    required: bool,
-    key_place: usize,
-    hidden: bool,
-}
-
 fn read_table(db: &Connection, declared: Declared) -> Result<Table, TableError> {
     let name = declared.name.clone();
     let refuse =
@@ -193,29 +177,15 @@ fn read_table(db: &Connection, declared: Declared) -> Result<Table, TableError> 
             "rights are kept in the engine's own table: cause names a row of yours",
         ));
     }
-    let columns = read_columns(db, &declared.name)?;
-    check_columns(&columns).map_err(|reason| refuse(&reason))?;
-    check_table(db, &declared.name, rule).map_err(|found| found.named(&name))?;
-    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    let mut kinds: Vec<Kind> = columns
-        .iter()
-        .map(|column| {
-            kind_of(&column.kind)
-                .ok_or_else(|| refuse(&format!("the type of column {}", column.name)))
-        })
-        .collect::<Result<_, _>>()?;
-    for (column, kind) in named_kinds(db, declared.id)? {
-        let at = names.iter().position(|name| *name == column);
-        let at =
-            at.ok_or_else(|| refuse(&format!("replicated_column names {column}, which it lacks")))?;
-        kinds[at] = match kind.as_str() {
-            "id" => Kind::Id,
-            "time" => Kind::Time,
-            "private" if kinds[at] == Kind::Bytes => Kind::Private,
-            _ => return Err(refuse(&format!("the kind {kind} of column {column} is not known"))),
-        };
-    }
-    let stream = stream_rule(declared.stream.as_deref(), rule, &names)
+    let found = read_columns(db, &declared.name)?;
+    check_columns(&found).map_err(|reason| refuse(&reason))?;
+    check_table(db, &declared.name, rule)?;
+    let mut pins = epochs::pins(db, declared.id)?;
+    pins.retain(|pin| !(pin.gone && planted::is(Fault::NumberByPlace)));
+    let kinds = declared::column_kinds(db, declared.id, &found)?.map_err(|why| refuse(&why))?;
+    check_pins(&found, &kinds, &pins).map_err(|reason| refuse(&reason))?;
+    let columns: Vec<String> = pins.iter().map(|pin| pin.name.clone()).collect();
+    let stream = declared::stream_rule(declared.stream.as_deref(), rule, &columns)
         .ok_or_else(|| refuse("its stream is none of chain, store, by:COLUMN"))?;
     let writers = match &declared.writers {
         None => rule.writers(),
@@ -223,9 +193,82 @@ fn read_table(db: &Connection, declared: Declared) -> Result<Table, TableError> 
             Writers::parse(text).ok_or_else(|| refuse("its writers are no list of roles"))?
         }
     };
-    let mut key: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].key_place > 0).collect();
-    key.sort_by_key(|at| columns[*at].key_place);
-    Ok(statements(declared, rule, stream, writers, Layout { kinds, key }, names))
+    let since = epochs::table_since(db, declared.id)?;
+    let here = Columns { names: columns, places: places(&pins, &found), width: found.len() };
+    let layout = Layout {
+        kinds: pins.iter().filter_map(|pin| Kind::named(&pin.kind)).collect(),
+        key: key(&here, &found),
+        ages: ages(db, since, &pins, &here, &found)?,
+        marks: (rule == Rule::Register).then(|| place_of_marks(&pins)).flatten(),
+        gone: (0..).zip(&pins).fold(0, |mask, (at, pin)| mask | u64::from(pin.gone) << at),
+    };
+    Ok(statements(declared, rule, stream, writers, since, layout, here))
+}
+
+/// The columns of a table by their numbers.
+struct Columns {
+    names: Vec<String>,
+    places: Vec<Option<usize>>,
+    width: usize,
+}
+
+/// Every column must have a number, and the kind with which it was first numbered.
+fn check_pins(found: &[Column], kinds: &[Kind], pins: &[Pin]) -> Result<(), String> {
+    for (column, kind) in found.iter().zip(kinds) {
+        let name = &column.name;
+        let pin = pins.iter().find(|pin| !pin.gone && pin.name == *name);
+        let pin =
+            pin.ok_or_else(|| format!("column {name} has no number: add it in a migration"))?;
+        if Kind::named(&pin.kind) != Some(*kind) {
+            let was = &pin.kind;
+            return Err(format!("the kind of column {name} was {was}: add a new column instead"));
+        }
+    }
+    Ok(())
+}
+
+fn places(pins: &[Pin], found: &[Column]) -> Vec<Option<usize>> {
+    let place = |pin: &Pin| found.iter().position(|column| !pin.gone && column.name == pin.name);
+    pins.iter().map(place).collect()
+}
+
+fn place_of_marks(pins: &[Pin]) -> Option<usize> {
+    pins.iter().position(|pin| !pin.gone && pin.name == crate::register::COLUMN)
+}
+
+/// Numbers of the columns of the primary key, in key order.
+fn key(here: &Columns, found: &[Column]) -> Vec<usize> {
+    let place = |at: &usize| here.places[*at].map_or(0, |place| found[place].key_place);
+    let mut key: Vec<usize> = (0..here.places.len()).filter(|at| place(at) > 0).collect();
+    key.sort_by_key(place);
+    key
+}
+
+/// When columns came and ended; empty when all are as old as their table and none has ended.
+fn ages(
+    db: &Connection,
+    since: u16,
+    pins: &[Pin],
+    here: &Columns,
+    found: &[Column],
+) -> rusqlite::Result<Vec<Age>> {
+    if pins.iter().all(|pin| pin.since == since && pin.until.is_none()) {
+        return Ok(Vec::new());
+    }
+    let age = |(pin, place): (&Pin, &Option<usize>)| {
+        let absent = match place.map(|place| &found[place]) {
+            Some(Column { default: Some(default), .. }) => {
+                db.query_row(&format!("SELECT {default}"), [], |row| {
+                    Ok(Value::read(row.get_ref(0)?))
+                })?
+            }
+            Some(Column { required: true, .. }) => Kind::named(&pin.kind).map(Kind::blank),
+            _ => None,
+        };
+        let absent = absent.unwrap_or(Value::Null);
+        Ok(Age { since: pin.since, until: pin.until, absent })
+    };
+    pins.iter().zip(&here.places).map(age).collect()
 }
 
 fn statements(
@@ -233,24 +276,34 @@ fn statements(
     rule: Rule,
     stream: StreamRule,
     writers: Writers,
+    since: u16,
     layout: Layout,
-    columns: Vec<String>,
+    here: Columns,
 ) -> Table {
     let name = declared.name;
+    let Columns { names: columns, places, width } = here;
     let quoted: Vec<String> = columns.iter().map(|column| format!("\"{column}\"")).collect();
-    let marks: Vec<String> = (1..=columns.len()).map(|at| format!("?{at}")).collect();
+    let live: Vec<usize> = (0..columns.len()).filter(|at| places[*at].is_some()).collect();
+    let list = |of: &dyn Fn(usize) -> String| {
+        live.iter().map(|at| of(*at)).collect::<Vec<String>>().join(",")
+    };
     let key: Vec<&str> = layout.key.iter().map(|at| quoted[*at].as_str()).collect();
-    let rest: Vec<String> = (0..columns.len())
+    let rest: Vec<String> = live
+        .iter()
         .filter(|at| !layout.key.contains(at))
-        .map(|at| format!("{0}=excluded.{0}", quoted[at]))
+        .map(|at| format!("{0}=excluded.{0}", quoted[*at]))
         .collect();
-    let (all, marks, key) = (quoted.join(","), marks.join(","), key.join(","));
+    let (all, marks) = (list(&|at| quoted[at].clone()), list(&|at| format!("?{}", at + 1)));
+    let key = key.join(",");
     let insert = format!("INSERT INTO \"{name}\" ({all}) VALUES ({marks}) ON CONFLICT ({key}) DO ");
     let change = if rest.is_empty() {
         "NOTHING".to_owned()
     } else {
         format!("UPDATE SET {}", rest.join(","))
     };
+    let read: Vec<&str> =
+        (0..columns.len()).map(|at| places[at].map_or("NULL", |_| quoted[at].as_str())).collect();
+    let read = read.join(",");
     let mut table = Table {
         id: declared.id,
         select: String::new(),
@@ -261,104 +314,16 @@ fn statements(
         rule,
         stream,
         writers,
+        since,
         layout,
         columns,
+        places,
+        width,
     };
     let at_key = table.at_key(0);
-    table.select = format!("SELECT {all} FROM \"{}\" WHERE {at_key}", table.name);
+    table.select = format!("SELECT {read} FROM \"{}\" WHERE {at_key}", table.name);
     table.delete = format!("DELETE FROM \"{}\" WHERE {at_key}", table.name);
     table
-}
-
-fn read_columns(db: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
-    db.prepare(
-        "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid",
-    )?
-    .query_map([table], |row| {
-        Ok(Column {
-            name: row.get(0)?,
-            kind: row.get(1)?,
-            required: row.get(2)?,
-            key_place: usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
-            hidden: row.get::<_, i64>(4)? != 0,
-        })
-    })?
-    .collect()
-}
-
-fn check_columns(columns: &[Column]) -> Result<(), String> {
-    if columns.is_empty() {
-        return Err("there is no such table".to_owned());
-    }
-    if columns.len() > COLUMNS_MAX {
-        return Err(format!("it has more than {COLUMNS_MAX} columns"));
-    }
-    if let Some(odd) = columns.iter().find(|column| column.hidden) {
-        return Err(format!("column {} is generated", odd.name));
-    }
-    let keys = columns.iter().filter(|column| column.key_place > 0).count();
-    if keys == 0 || columns[..keys].iter().any(|column| column.key_place == 0) {
-        return Err("its primary key must be declared and stand first".to_owned());
-    }
-    let alone = keys == 1 && columns[0].kind.eq_ignore_ascii_case("integer");
-    if !alone && columns[..keys].iter().any(|column| !column.required) {
-        return Err("the columns of its primary key must be NOT NULL".to_owned());
-    }
-    Ok(())
-}
-
-enum Found {
-    Sqlite(rusqlite::Error),
-    Reason(String),
-}
-
-impl Found {
-    fn named(self, table: &str) -> TableError {
-        match self {
-            Found::Sqlite(cause) => TableError::Sqlite(cause),
-            Found::Reason(reason) => TableError::Refused { table: table.to_owned(), reason },
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Found {
-    fn from(cause: rusqlite::Error) -> Found {
-        Found::Sqlite(cause)
-    }
-}
-
-fn check_table(db: &Connection, table: &str, rule: Rule) -> Result<(), Found> {
-    let refuse = |reason: &str| Err(Found::Reason(reason.to_owned()));
-    let (strict, sql): (bool, String) = db.query_row(
-        "SELECT l.strict, m.sql FROM pragma_table_list(?1) l JOIN sqlite_schema m ON m.name = l.name
-         WHERE l.schema = 'main'",
-        [table],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    if !strict {
-        return refuse("it is not STRICT");
-    }
-    if sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
-        return refuse("AUTOINCREMENT draws keys that another device draws too: use row_id()");
-    }
-    let unique: i64 = db.query_row(
-        "SELECT count(*) FROM pragma_index_list(?1) WHERE \"unique\" AND origin <> 'pk'",
-        [table],
-        |row| row.get(0),
-    )?;
-    if unique > 0 && rule != Rule::Owner {
-        return refuse("two devices cannot keep a UNIQUE index besides the key");
-    }
-    let acting: i64 = db.query_row(
-        "SELECT count(*) FROM pragma_foreign_key_list(?1)
-         WHERE on_delete NOT IN ('NO ACTION', 'RESTRICT') OR on_update NOT IN ('NO ACTION', 'RESTRICT')",
-        [table],
-        |row| row.get(0),
-    )?;
-    if acting > 0 {
-        return refuse("a foreign key must not change other rows");
-    }
-    Ok(())
 }
 
 /// A trigger that wrote a replicated table would be captured here and run again at the receiver.
@@ -389,33 +354,6 @@ fn check_triggers(db: &Connection, tables: &Tables) -> Result<(), TableError> {
     Ok(())
 }
 
-fn named_kinds(db: &Connection, table: u32) -> rusqlite::Result<Vec<(String, String)>> {
-    db.prepare("SELECT name, kind FROM replicated_column WHERE table_id = ?1 ORDER BY name")?
-        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
-}
-
-fn kind_of(declared: &str) -> Option<Kind> {
-    match declared.to_ascii_uppercase().as_str() {
-        "INTEGER" | "INT" => Some(Kind::Int),
-        "TEXT" => Some(Kind::Text),
-        "BLOB" => Some(Kind::Bytes),
-        _ => None,
-    }
-}
-
-fn stream_rule(declared: Option<&str>, rule: Rule, columns: &[String]) -> Option<StreamRule> {
-    match declared {
-        None if rule == Rule::Owner => Some(StreamRule::Chain),
-        None | Some("store") => Some(StreamRule::Store),
-        Some("chain") => Some(StreamRule::Chain),
-        Some(other) => {
-            let column = other.strip_prefix("by:")?;
-            columns.iter().position(|name| name == column).map(StreamRule::By)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,13 +361,14 @@ mod tests {
 
     fn check(sql: &str, expected: Expect) {
         let db = Connection::open_in_memory().unwrap();
-        db.execute_batch(SCHEMA).unwrap();
+        db.execute_batch(declared::SCHEMA).unwrap();
+        db.execute_batch(epochs::SCHEMA).unwrap();
         db.execute_batch(sql).unwrap();
         db.execute_batch(
             "INSERT OR IGNORE INTO replicated (table_id, name, rule) VALUES (1, 't', 'fact')",
         )
         .unwrap();
-        let found = match Tables::load(&db) {
+        let found = match epochs::pin(&db).and_then(|()| Tables::load(&db)) {
             Ok(tables) => format!("{:?} {:?}", tables.at(0).layout.kinds, tables.at(0).layout.key),
             Err(error) => error.to_string(),
         };
@@ -487,8 +426,8 @@ mod tests {
         );
         check(
             "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT;
-             INSERT INTO replicated VALUES (1, 't', 'register', NULL, NULL)",
-            expect!["the replicated table t cannot be carried: the rule register is not known"],
+             INSERT INTO replicated VALUES (1, 't', 'hearsay', NULL, NULL)",
+            expect!["the replicated table t cannot be carried: the rule hearsay is not known"],
         );
     }
 }

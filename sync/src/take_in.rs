@@ -1,13 +1,15 @@
 //! Takes one slice of waiting frames into a transaction
 
 use crate::{
+    ahead,
     allow_list::Row,
-    apply::{self, Done, NotApplied, Parked, ParkedKeys, Prepared, Reason, Scope},
+    apply::{self, Done, ParkedKeys, Prepared, Scope},
     changelog::{self, Appender, LogHead},
     frame::{BLOB_HEAD_BYTES, Frame, FrameError},
     hlc::{Millis, Stamp},
     incoming::{Incoming, Outcome, Received, Slice},
     origin::{Origin, Stream},
+    parking::{NotApplied, Parked, Reason},
     planted::{self, Fault},
     private,
     tables::Tables,
@@ -23,6 +25,8 @@ pub(crate) struct Draft {
     pub(crate) parked: ParkedKeys,
     pub(crate) newest: Stamp,
     pub(crate) allow_changed: bool,
+    /// A row came for which parked entries wait.
+    pub(crate) unlocks: bool,
     pub(crate) rows: usize,
 }
 
@@ -111,7 +115,8 @@ impl Inner<'_> {
             && frame.last() <= head.seq
             && incoming.chains.is_empty()
         {
-            let scope = Scope { db: self.db, tables: self.tables, parked: &[self.parked] };
+            let scope =
+                Scope { db: self.db, tables: self.tables, parked: &[self.parked], now: self.now };
             for entry in frame.entries() {
                 let mut prepared = Prepared::new(self.db);
                 let _ = careful(&scope, &mut prepared, writer, frame.stream(), entry)?;
@@ -195,7 +200,7 @@ impl Inner<'_> {
                 break;
             }
             let behind = [self.parked, &draft.parked];
-            let scope = Scope { db: self.db, tables: self.tables, parked: &behind };
+            let scope = Scope { db: self.db, tables: self.tables, parked: &behind, now: self.now };
             let done = if careful_run {
                 careful(&scope, &mut prepared, writer, stream, entry)?
             } else {
@@ -221,6 +226,10 @@ impl Inner<'_> {
                 Ok(done) => {
                     draft.rows += done.rows.max(1);
                     draft.allow_changed |= done.allow_changed;
+                    draft.unlocks |= done.unlocks;
+                    if done.ahead {
+                        ahead::list(self.db, stream, origin, seq, self.tables.epoch())?;
+                    }
                 }
                 Err(reason) => {
                     draft.parked.extend(apply::wanted_keys(self.tables, origin, entry));

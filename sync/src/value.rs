@@ -107,3 +107,34 @@ pub enum Kind {
     /// Personal data: the hash of a sealed blob that lies beside the log.
     Private,
 }
+
+impl Kind {
+    const ALL: [(Kind, &str); 6] = [
+        (Kind::Int, "int"),
+        (Kind::Text, "text"),
+        (Kind::Bytes, "bytes"),
+        (Kind::Id, "id"),
+        (Kind::Time, "time"),
+        (Kind::Private, "private"),
+    ];
+
+    /// The word that stands in a declaration.
+    pub fn word(self) -> &'static str {
+        Kind::ALL.iter().find(|known| known.0 == self).map_or("", |known| known.1)
+    }
+
+    /// The emptiest value of this kind that is not NULL.
+    pub fn blank(self) -> Value {
+        match self {
+            Kind::Int | Kind::Id | Kind::Time => Value::Int(0),
+            Kind::Text => Value::Text(String::new()),
+            Kind::Bytes => Value::Bytes(Vec::new()),
+            Kind::Private => Value::Bytes(vec![0; 32]),
+        }
+    }
+
+    /// Reads the word back.
+    pub fn named(word: &str) -> Option<Kind> {
+        Kind::ALL.iter().find(|known| known.1 == word).map(|known| known.0)
+    }
+}

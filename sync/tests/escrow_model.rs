@@ -6,13 +6,14 @@
 //! than a model checker with a web server in it.
 
 use rusqlite::Connection;
+use selvedge_sync::declared;
 use selvedge_sync::escrow;
 use selvedge_sync::origin::{DeviceId, Role};
 use selvedge_sync::right_moves;
 use selvedge_sync::rights::{
     FOR_GOOD, Held, Holder, LOST_AFTER_MS, Move, Right, Step, choose, is_live, may_take_back,
 };
-use selvedge_sync::tables;
+
 use std::collections::{BTreeMap, HashSet};
 
 const UNITS: i64 = 6;
@@ -249,7 +250,7 @@ fn as_move(fact: &Fact) -> Move {
 fn tables_agree(world: &World) {
     for who in 0..3 {
         let db = Connection::open_in_memory().unwrap();
-        db.execute_batch(tables::SCHEMA).unwrap();
+        db.execute_batch(declared::SCHEMA).unwrap();
         db.execute_batch(right_moves::SCHEMA).unwrap();
         for (fact, no) in world.seen_by(who).zip(1_i64..) {
             let made = as_move(fact);

@@ -5,6 +5,7 @@ use selvedge_sync::{
     allow_list::Row,
     changelog::{self, LogHead},
     entry::{self, Header, Layout, Op, RowChange},
+    ext::Ext,
     frame::Frame,
     hlc::{Millis, Stamp},
     incoming::{Incoming, Outcome, Slice},
@@ -50,13 +51,13 @@ impl Writer {
         if table == 2 {
             kinds[0] = Kind::Id;
         }
-        let layout = Layout { kinds, key: vec![0, 1] };
+        let layout = Layout::new(kinds, vec![0, 1]);
         self.entry(table, op, 0, values, &layout)
     }
 
     /// Sets columns of a row whose key is its first column.
     fn set(&mut self, table: u32, key: i64, mask: u64, new: &[i64]) -> &mut Writer {
-        let layout = Layout { kinds: vec![Kind::Int; 3], key: vec![0] };
+        let layout = Layout::new(vec![Kind::Int; 3], vec![0]);
         self.entry(table, Op::Update, mask, &[&[key], new].concat(), &layout)
     }
 
@@ -70,8 +71,9 @@ impl Writer {
     ) -> &mut Writer {
         let header = Header { epoch: 1, stamp: Stamp(5), base: 1 };
         let values = values.iter().map(|value| Value::Int(*value)).collect();
-        let change = RowChange { table, op, mask, values, named: None };
-        let bytes = entry::encode(self.row.origin, header, &[change], |_| layout).unwrap();
+        let change = RowChange { table, op, mask, values, seen: None, named: None };
+        let bytes =
+            entry::encode(self.row.origin, header, &Ext::NONE, &[change], |_| layout).unwrap();
         self.head = self.head.then(self.row.origin, self.stream, &bytes, Stamp(5));
         self.entries.push(bytes);
         self

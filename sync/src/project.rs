@@ -1,0 +1,137 @@
+//! After an update: applies what a newer schema had written
+//!
+//! Runs before the first write. Entry by entry, in the order of each origin, the tables and columns that are known only
+//! now get what they would have got at once. Facts never change, an owner's entries run in their order, and a register
+//! weighs marks: so the outcome is that of a device that was updated first.
+
+use crate::{
+    ahead::{self, Ahead},
+    apply::{self, Prepared, Scope},
+    changelog,
+    entry::{Op, columns},
+    entry_reader::Reader,
+    merge::{self, Merged, Written},
+    parking::{self, NotApplied},
+    replica::Replica,
+    tables::Table,
+    value::Borrowed,
+};
+use rusqlite::Connection;
+
+impl Replica {
+    /// Applies what is known only now of entries that a newer schema wrote.
+    pub(crate) fn project_ahead(&mut self) -> rusqlite::Result<()> {
+        let epoch = self.tables.epoch();
+        let listed = ahead::all(&self.db)?;
+        let due: Vec<Ahead> = listed.into_iter().filter(|one| one.known < epoch).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let (tables, known) = (self.tables.clone(), self.known.clone());
+        self.keep_house(|tx| {
+            let scope = Scope { db: tx, tables: &tables, parked: &[], now: Default::default() };
+            for one in due {
+                let bytes =
+                    changelog::read(tx, one.stream, one.origin, one.seq, 1, u64::MAX)?.pop();
+                let (Some(bytes), Some(writer)) = (bytes, known.get(&one.origin)) else { continue };
+                tx.prepare_cached("SAVEPOINT sync_ahead")?.execute([])?;
+                match project(&scope, writer, one, &bytes) {
+                    Ok(still) => done(tx, one, still.then_some(epoch))?,
+                    Err(NotApplied::Sqlite(cause)) => return Err(cause),
+                    Err(NotApplied::Park(why)) => {
+                        tx.prepare_cached("ROLLBACK TO sync_ahead")?.execute([])?;
+                        tell(tx, one, &why.detail)?;
+                    }
+                }
+                tx.prepare_cached("RELEASE sync_ahead")?.execute([])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The entry is off the list, or stays on it with what is known now.
+fn done(db: &Connection, one: Ahead, known: Option<u16>) -> rusqlite::Result<()> {
+    if let Some(known) = known {
+        return ahead::list(db, one.stream, one.origin, one.seq, known);
+    }
+    let sql = "DELETE FROM sync_ahead WHERE origin = ?1 AND stream = ?2 AND seq = ?3";
+    let key = (one.origin.get(), one.stream.number(), one.seq.cast_signed());
+    db.prepare_cached(sql)?.execute(key).map(drop)
+}
+
+fn tell(db: &Connection, one: Ahead, why: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE sync_ahead SET detail = ?4 WHERE origin = ?1 AND stream = ?2 AND seq = ?3";
+    let key = (one.origin.get(), one.stream.number(), one.seq.cast_signed(), why);
+    db.prepare_cached(sql)?.execute(key).map(drop)
+}
+
+/// Applies the tables and columns that came after the entry was applied; true when there is still more than is known.
+fn project(
+    scope: &Scope<'_>,
+    writer: &crate::allow_list::Row,
+    one: Ahead,
+    bytes: &[u8],
+) -> Result<bool, NotApplied> {
+    let mut reader = Reader::open(bytes, writer.origin)?;
+    let still = apply::understands(scope.tables, &mut reader)?;
+    let mut prepared = Prepared::new(scope.db);
+    let mut values = Vec::new();
+    while let Some(run) = reader.next_run()? {
+        let Some(table) = scope.tables.numbered(run.table) else { continue };
+        apply::may_write(writer, table, one.stream, run.op)?;
+        let stamp = reader.header().stamp;
+        let source = apply::Source { writer, origin: writer.origin, stream: one.stream, stamp };
+        if table.since > one.known {
+            apply::apply_run(scope, &mut prepared, table, run, source, &mut reader, &mut values)?;
+            continue;
+        }
+        let newer = table.layout.newer_than(one.known) & !table.layout.gone;
+        while let Some(mask) = reader.next_row(&table.layout, &mut values)? {
+            let newly = match run.op {
+                Op::Insert => newer,
+                Op::Update => mask & newer,
+                Op::Delete => 0,
+            };
+            if newly == 0 {
+                continue;
+            }
+            let keys = table.layout.key.len();
+            let value = |column: usize| match run.op {
+                Op::Insert => values[column],
+                _ => values[keys + columns(mask).take_while(|at| *at < column).count()],
+            };
+            let new: Vec<(usize, Borrowed<'_>)> =
+                columns(newly).map(|column| (column, value(column))).collect();
+            let key = apply::key_of(table, run.op, &values);
+            if table.layout.marks.is_some() {
+                let seen = if run.op == Op::Update { reader.seen() } else { None };
+                let written = Written { key, seen, columns: new, again: true };
+                match merge::merge(&scope.site(table, source), &written)? {
+                    Merged::Done | Merged::NoRow => {}
+                    other => return Err(parking::not_merged(table, other)),
+                }
+            } else {
+                set(scope.db, table, newly, &new, &key)
+                    .map_err(|why| parking::refused(table, why))?;
+            }
+        }
+    }
+    Ok(still)
+}
+
+fn set(
+    db: &Connection,
+    table: &Table,
+    mask: u64,
+    new: &[(usize, Borrowed<'_>)],
+    key: &[crate::value::Value],
+) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(&table.update(mask))?;
+    let values = new.iter().map(|(_, value)| *value).chain(key.iter().map(|value| value.borrow()));
+    for (value, at) in values.zip(1..) {
+        statement.raw_bind_parameter(at, value)?;
+    }
+    // A row that was removed since is not there, and needs nothing.
+    statement.raw_execute().map(drop)
+}
