@@ -45,6 +45,12 @@ pub trait DeviceKeys: Send + Sync {
 
     /// Where the key is kept.
     fn class(&self) -> KeyClass;
+
+    /// Whether a signature of this message is by that key. A device that has a verifier of its own, or remembers what
+    /// it has verified, may answer in another way, never with another answer.
+    fn verify(&self, public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+        verify(public, message, signature)
+    }
 }
 
 /// A key that lies in memory and in a file: for development and for machines without a TPM.

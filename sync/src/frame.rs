@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use crate::canonical::{Malformed, Reader, Writer};
 use crate::commitment::{commitment, committed};
+use crate::device_keys::DeviceKeys;
 use crate::origin::{Origin, Stream};
 use crate::packing::{PackingError, pack, unpack};
 use crate::seal::{self, Seal};
@@ -158,13 +159,35 @@ impl Frame {
         previous: &[u8; 32],
         public: &[u8; 32],
     ) -> Result<Vec<[u8; 32]>, FrameError> {
+        self.chains_to(previous, |chain| {
+            seal::check(public, self.origin, self.stream, chain, &self.seal)
+        })
+    }
+
+    /// As `verify`, by these keys.
+    pub fn verify_with(
+        &self,
+        keys: &dyn DeviceKeys,
+        previous: &[u8; 32],
+        public: &[u8; 32],
+    ) -> Result<Vec<[u8; 32]>, FrameError> {
+        self.chains_to(previous, |chain| {
+            seal::check_with(keys, public, self.origin, self.stream, chain, &self.seal)
+        })
+    }
+
+    fn chains_to(
+        &self,
+        previous: &[u8; 32],
+        is_sealed: impl Fn(&[u8; 32]) -> bool,
+    ) -> Result<Vec<[u8; 32]>, FrameError> {
         if first8(previous) != self.prev8 {
             let Frame { origin, stream, first, .. } = *self;
             return Err(FrameError::OtherPast { origin, stream, first });
         }
         let chains = self.chains(previous);
         let chain = chains.last().unwrap_or(previous);
-        if seal::check(public, self.origin, self.stream, chain, &self.seal) {
+        if is_sealed(chain) {
             Ok(chains)
         } else {
             Err(FrameError::Seal { origin: self.origin, stream: self.stream, seq: self.last() })

@@ -87,7 +87,8 @@ impl Hub {
             self.waiting.insert(signer);
             return Ok(None);
         };
-        let message = unproven.proven_by(&row.key).map_err(|cause| cause.to_string())?;
+        let message = unproven.proven_with(replica.keys().as_ref(), &row.key);
+        let message = message.map_err(|cause| cause.to_string())?;
         Ok(Some((message, row)))
     }
 

@@ -122,4 +122,6 @@ pub mod hearing;
 
 pub mod composing;
 
+pub mod doing;
+
 pub mod standing;

@@ -78,6 +78,7 @@ impl Replica {
                 parked: &self.parked,
                 heads: &self.heads,
                 known: &self.known,
+                keys: self.keys.as_ref(),
                 now,
             };
             match inner.take_slice(queue, slice, careful_from)? {

@@ -48,7 +48,7 @@ pub struct Replica {
     pub(crate) capture: Arc<Mutex<Capture>>,
     pub(crate) tables: Tables,
     identity: Identity,
-    keys: Arc<dyn DeviceKeys>,
+    pub(crate) keys: Arc<dyn DeviceKeys>,
     counter: Counter,
     pub(crate) clock: Clock,
     pub(crate) heads: BTreeMap<(Stream, Origin), LogHead>,

@@ -80,6 +80,18 @@ pub fn check(
     verify(public, &signed_message(origin, stream, chain, seal), &seal.signature)
 }
 
+/// As `check`, verified by these keys.
+pub fn check_with(
+    keys: &dyn DeviceKeys,
+    public: &[u8; 32],
+    origin: Origin,
+    stream: Stream,
+    chain: &[u8; 32],
+    seal: &Seal,
+) -> bool {
+    keys.verify(public, &signed_message(origin, stream, chain, seal), &seal.signature)
+}
+
 fn signed_message(
     origin: Origin,
     stream: Stream,

@@ -32,7 +32,16 @@ impl<'b, M> Unproven<'b, M> {
 
     /// The message, if it was signed by this key, which must be the one of the signer.
     pub fn proven_by(self, public: &[u8; 32]) -> Result<M, WireError> {
-        if verify(public, &[self.tag, self.signed].concat(), &self.signature) {
+        self.proven(|message, signature| verify(public, message, signature))
+    }
+
+    /// As `proven_by`, verified by these keys.
+    pub fn proven_with(self, keys: &dyn DeviceKeys, public: &[u8; 32]) -> Result<M, WireError> {
+        self.proven(|message, signature| keys.verify(public, message, signature))
+    }
+
+    fn proven(self, holds: impl Fn(&[u8], &[u8; 64]) -> bool) -> Result<M, WireError> {
+        if holds(&[self.tag, self.signed].concat(), &self.signature) {
             Ok(self.message)
         } else {
             Err(WireError::Signature { signer: self.signer })

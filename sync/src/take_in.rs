@@ -5,6 +5,7 @@ use crate::{
     allow_list::Row,
     apply::{self, Done, ParkedKeys, Prepared, Scope},
     changelog::{self, Appender, LogHead},
+    device_keys::DeviceKeys,
     frame::{BLOB_HEAD_BYTES, Frame, FrameError},
     hlc::{Millis, Stamp},
     incoming::{Incoming, Outcome, Received, Slice},
@@ -49,6 +50,7 @@ pub(crate) struct Inner<'a> {
     pub(crate) parked: &'a ParkedKeys,
     pub(crate) heads: &'a BTreeMap<(Stream, Origin), LogHead>,
     pub(crate) known: &'a BTreeMap<Origin, Row>,
+    pub(crate) keys: &'a dyn DeviceKeys,
     pub(crate) now: Millis,
 }
 
@@ -170,7 +172,7 @@ impl Inner<'_> {
         {
             return Ok(Ok(frame.chains(&previous)));
         }
-        let verified = frame.verify(&previous, &writer.key);
+        let verified = frame.verify_with(self.keys, &previous, &writer.key);
         Ok(verified.and_then(|chains| {
             let overlap = index(head.seq + 1 - frame.first());
             if overlap > 0 && chains[overlap - 1] != head.chain {

@@ -3,6 +3,7 @@
 use crate::clocks::WallClock;
 use crate::device::Device;
 use crate::dice::Dice;
+use crate::keys;
 use crate::liar::Liar;
 use crate::scheme::{Faults, Size};
 use selvedge_sync::allow_list::Row;
@@ -24,14 +25,15 @@ pub struct Chain {
 struct Office {
     authority: SoftwareKeys,
     dice: Dice,
+    earnest_keys: bool,
     rows: Vec<Row>,
 }
 
 impl Office {
-    fn admit(&mut self, name: &str, store: u32, role: Role) -> (Identity, Arc<SoftwareKeys>) {
+    fn admit(&mut self, name: &str, store: u32, role: Role) -> (Identity, Arc<dyn DeviceKeys>) {
         let mut seed = [0; 32];
         self.dice.fill(&mut seed);
-        let keys = Arc::new(SoftwareKeys::from_seed(seed));
+        let keys = keys::from_seed(seed, self.earnest_keys);
         let number = self.rows.len() as u32 + 1;
         let origin = Origin::new(number).expect("a chain is smaller than 2^23 devices");
         let device = DeviceId::new(name).expect("names are made here");
@@ -50,14 +52,15 @@ pub fn build(size: Size, faults: Faults, dice: &Dice) -> Chain {
     let mut office = Office {
         authority: SoftwareKeys::from_seed(seed),
         dice: dice.split("keys"),
+        earnest_keys: faults.earnest_keys,
         rows: Vec::new(),
     };
-    let mut clocks = dice.split("clocks");
+    let clocks = dice.split("clocks");
     let mut devices: Vec<Device> = Vec::new();
     let mut join =
         |name: &str, store: u32, role: Role, parent: Option<usize>, office: &mut Office| {
             let (identity, keys) = office.admit(name, store, role);
-            let clock = WallClock::new(faults.clocks, &mut clocks);
+            let clock = WallClock::new(faults.clocks, &mut clocks.split(name));
             let device = Device::new(identity, keys, parent, clock, dice.split(name));
             if let Some(parent) = parent {
                 let number = devices.len();

@@ -10,7 +10,7 @@ use crate::drive::Drive;
 use crate::power::Cut;
 use crate::workload;
 use selvedge_sync::allow_list::Row;
-use selvedge_sync::device_keys::SoftwareKeys;
+use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
 use selvedge_sync::identity::{Identity, Settings};
@@ -46,7 +46,7 @@ pub struct Device {
     pub admission: Vec<Row>,
     /// How often it has started.
     pub boots: u64,
-    keys: Arc<SoftwareKeys>,
+    keys: Arc<dyn DeviceKeys>,
     dice: Dice,
 }
 
@@ -69,7 +69,7 @@ impl Device {
     /// A device that has not started yet.
     pub fn new(
         identity: Identity,
-        keys: Arc<SoftwareKeys>,
+        keys: Arc<dyn DeviceKeys>,
         parent: Option<usize>,
         clock: WallClock,
         dice: Dice,

@@ -33,6 +33,14 @@ pub struct Figures {
     pub disk_troubles: u64,
     /// Lies told.
     pub lies: u64,
+    /// Old messages that came once more.
+    pub replays: u64,
+    /// Checkouts that were acknowledged.
+    pub checkouts: u64,
+    /// Stores times days of at least so many checkouts as a store-day has.
+    pub store_days: u64,
+    /// Times that all was healed and everybody had to agree.
+    pub agreements: u64,
     /// Operations on all disks.
     pub operations: u64,
     /// Syncs of all disks.
@@ -40,7 +48,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    fn all(&self) -> [(&'static str, u64); 15] {
+    fn all(&self) -> [(&'static str, u64); 19] {
         [
             ("runs", self.runs),
             ("happenings", self.happenings),
@@ -55,12 +63,16 @@ impl Figures {
             ("messages harmed", self.mishaps),
             ("disk troubles", self.disk_troubles),
             ("lies", self.lies),
+            ("replays", self.replays),
+            ("checkouts", self.checkouts),
+            ("store-days", self.store_days),
+            ("agreements", self.agreements),
             ("disk operations", self.operations),
             ("syncs", self.syncs),
         ]
     }
 
-    fn all_mut(&mut self) -> [&mut u64; 15] {
+    fn all_mut(&mut self) -> [&mut u64; 19] {
         [
             &mut self.runs,
             &mut self.happenings,
@@ -75,6 +87,10 @@ impl Figures {
             &mut self.mishaps,
             &mut self.disk_troubles,
             &mut self.lies,
+            &mut self.replays,
+            &mut self.checkouts,
+            &mut self.store_days,
+            &mut self.agreements,
             &mut self.operations,
             &mut self.syncs,
         ]

@@ -4,6 +4,7 @@
 //! may be durable though nobody heard of it, power may go in the checkpoint after a commit returned, and both may hit
 //! the very first entry of a device.
 
+use crate::shadow::{Effect, Shadow};
 use selvedge_sync::origin::{Origin, Stream};
 use std::collections::BTreeMap;
 
@@ -14,25 +15,34 @@ pub type Vector = BTreeMap<(Stream, Origin), u64>;
 #[derive(Debug, Default)]
 pub struct Ledger {
     chains: BTreeMap<(Stream, Origin), Vec<[u8; 32]>>,
-    doubts: BTreeMap<Origin, u64>,
+    doubts: BTreeMap<Origin, Effect>,
+    /// What readers must see of it.
+    pub shadow: Shadow,
     /// The newest vector that each device has shown, by its number.
     pub vectors: BTreeMap<usize, Vector>,
 }
 
 impl Ledger {
     /// A write returned `Committed`.
-    pub fn acknowledge(&mut self, stream: Stream, origin: Origin, hash: [u8; 32]) {
+    pub fn acknowledge(&mut self, stream: Stream, origin: Origin, hash: [u8; 32], effect: Effect) {
         self.chains.entry((stream, origin)).or_default().push(hash);
+        self.shadow.follow(stream, origin, effect);
+    }
+
+    /// An entry was found of which nobody was told. It counts as acknowledged from now on.
+    pub fn find(&mut self, stream: Stream, origin: Origin, hash: [u8; 32]) {
+        let effect = self.doubts.get(&origin).cloned().unwrap_or_else(Effect::unknown);
+        self.acknowledge(stream, origin, hash, effect);
     }
 
     /// A write returned `InDoubt`: one entry more may be there after the next start.
-    pub fn doubt(&mut self, origin: Origin) {
-        self.doubts.insert(origin, 1);
+    pub fn doubt(&mut self, origin: Origin, effect: Effect) {
+        self.doubts.insert(origin, effect);
     }
 
     /// How many entries of this origin may be there that nobody was told of: 0 or 1.
     pub fn doubted(&self, origin: Origin) -> u64 {
-        self.doubts.get(&origin).copied().unwrap_or(0)
+        u64::from(self.doubts.contains_key(&origin))
     }
 
     /// The doubt is resolved by what was found at the start.

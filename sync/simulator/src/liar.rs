@@ -8,7 +8,7 @@ use crate::disk;
 use crate::drive::Drive;
 use crate::workload;
 use selvedge_sync::changelog;
-use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
+use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::frame::Frame;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::identity::{Identity, Settings};
@@ -45,14 +45,14 @@ pub enum Pretence {
 
 /// A liar, with a replica of its own that believes it is HQ.
 pub struct Liar {
-    keys: Arc<SoftwareKeys>,
+    keys: Arc<dyn DeviceKeys>,
     origin: Origin,
     replica: Replica,
 }
 
 impl Liar {
     /// A liar under this origin. Nothing ever goes wrong on its own disk.
-    pub fn new(origin: Origin, device: DeviceId, keys: Arc<SoftwareKeys>) -> Liar {
+    pub fn new(origin: Origin, device: DeviceId, keys: Arc<dyn DeviceKeys>) -> Liar {
         let identity =
             Identity { device, origin, role: Role::Hq, store: 0, authority: keys.public() };
         let replica = Replica::open(Settings {

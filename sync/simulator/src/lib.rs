@@ -16,7 +16,15 @@ pub mod power;
 
 pub mod agenda;
 
+pub mod swarm;
+
 pub mod scheme;
+
+pub mod coverage;
+
+pub mod keys;
+
+pub mod shadow;
 
 pub mod figures;
 
@@ -33,6 +41,10 @@ pub mod chain;
 pub mod verdict;
 
 pub mod stage;
+
+pub mod starts;
+
+pub mod trading;
 
 pub mod mishaps;
 

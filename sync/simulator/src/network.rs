@@ -8,6 +8,9 @@ use crate::dice::Dice;
 /// A link that is well needs this long.
 const SHORTEST_MS: i64 = 5;
 
+/// In bad weather no message needs longer than this, unless it is late.
+const USUAL_MS: i64 = 200;
+
 /// A slow message may need this long.
 const LONGEST_MS: i64 = 30_000;
 
@@ -62,8 +65,17 @@ pub struct Losses {
     pub repeated: u64,
     /// Delivered with a flipped bit.
     pub damaged: u64,
+    /// Delivered late.
+    pub late: u64,
     /// Held until the passage opened.
     pub held: u64,
+}
+
+impl Losses {
+    /// Messages to which something happened.
+    pub fn harmed(&self) -> u64 {
+        self.lost + self.repeated + self.damaged + self.late
+    }
 }
 
 /// One direction of one link. `M` is what a message looks like.
@@ -131,7 +143,9 @@ impl<M: Clone> Lane<M> {
                     losses.damaged += 1;
                     damage(&mut message, dice);
                 }
-                Parcel { at_ms: now_ms + delay_ms(weather, dice), message }
+                let delay_ms = delay_ms(weather, dice);
+                losses.late += u64::from(delay_ms > USUAL_MS);
+                Parcel { at_ms: now_ms + delay_ms, message }
             })
             .collect()
     }
@@ -141,7 +155,7 @@ fn delay_ms(weather: Weather, dice: &mut Dice) -> i64 {
     match weather.late {
         0 => SHORTEST_MS,
         late if dice.chance(late) => dice.between(SHORTEST_MS, LONGEST_MS),
-        _ => dice.between(SHORTEST_MS, 200),
+        _ => dice.between(SHORTEST_MS, USUAL_MS),
     }
 }
 

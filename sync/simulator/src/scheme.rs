@@ -1,12 +1,13 @@
 //! How large a run is, and which faults its seed allows
-//!
-//! Strong faults hide weak ones: a device that dies every minute never gets far enough to trip over a late message. So
-//! each seed switches a random subset of the fault kinds off.
 
 use crate::clocks::ClockWorld;
 use crate::dice::Dice;
 use crate::network::Weather;
 use crate::power::Supply;
+use crate::swarm::{Mishap, Swarm};
+
+/// A store-day is at least so many checkouts of one store.
+pub const STORE_DAY: u64 = 400;
 
 /// How large a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,9 @@ impl Default for Size {
 }
 
 impl Size {
+    /// Store-days: each store sells more than enough for one, at three pos.
+    pub const DAYS: Size = Size { stores: 4, pos: 3, minutes: 18, sale_every_ms: 5_000 };
+
     /// Mean time between two faults of one kind at one place: six of them in a run, however short it is.
     pub fn fault_every_ms(&self) -> i64 {
         i64::from(self.minutes) * 10_000
@@ -50,25 +54,41 @@ impl Size {
     }
 }
 
-/// Which faults a run knows.
+/// What a run is to show. The two are never mixed: a run that heals hides what is lost, and one that never heals hides
+/// what is stuck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Faults never stop. Was anything wrong ever promised, applied or shown?
+    Safety,
+    /// All is healed now and then. Does everybody agree within a minute?
+    Liveness,
+}
+
+impl Mode {
+    /// Its name on command lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Safety => "safety",
+            Mode::Liveness => "liveness",
+        }
+    }
+
+    /// The mode of this name.
+    pub fn named(name: &str) -> Result<Mode, String> {
+        let found = [Mode::Safety, Mode::Liveness].into_iter().find(|mode| mode.name() == name);
+        found.ok_or_else(|| format!("there is no mode {name}: name safety or liveness"))
+    }
+}
+
+/// Which faults a run knows, and in what world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Faults {
-    /// What the weather does to messages.
-    pub weather: Weather,
-    /// Lines are cut, one way or both, or hold messages back.
-    pub partitions: bool,
-    /// Devices lose their power.
-    pub cuts: bool,
-    /// The program ends and starts again while the power stays.
-    pub restarts: bool,
-    /// A disk operation fails.
-    pub disk_errors: bool,
-    /// A disk has no room for a while.
-    pub full_disks: bool,
-    /// Clocks are set.
-    pub clock_jumps: bool,
-    /// A device with a key of its own lies.
-    pub lies: bool,
+    /// The kinds that strike.
+    pub swarm: Swarm,
+    /// What the run is to show.
+    pub mode: Mode,
+    /// Whether every signature is computed by everybody who looks at it.
+    pub earnest_keys: bool,
     /// How clocks behave.
     pub clocks: ClockWorld,
     /// How often power fails.
@@ -76,29 +96,17 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The faults of one seed: each kind is on in two of three.
-    pub fn roll(dice: &mut Dice, size: Size) -> Faults {
-        let on = |dice: &mut Dice| dice.chance(667);
-        let mut share = |value: u64| if on(dice) { value } else { 0 };
-        let rough = Weather::ROUGH;
-        let weather = Weather {
-            lost: share(rough.lost),
-            repeated: share(rough.repeated),
-            damaged: share(rough.damaged),
-            late: share(rough.late),
-        };
+    /// The faults of one seed. Each choice has dice of its own.
+    pub fn roll(dice: &Dice, size: Size) -> Faults {
+        let between_ms = dice.split("supply").between(120_000, 900_000);
+        let mode = dice.split("mode").chance(500);
         Faults {
-            weather,
-            partitions: on(dice),
-            cuts: on(dice),
-            restarts: on(dice),
-            disk_errors: on(dice),
-            full_disks: on(dice),
-            clock_jumps: on(dice),
-            lies: on(dice),
-            clocks: ClockWorld::roll(dice),
+            swarm: Swarm::roll(&dice.split("swarm")),
+            mode: if mode { Mode::Safety } else { Mode::Liveness },
+            earnest_keys: dice.split("earnest").chance(125),
+            clocks: ClockWorld::roll(&mut dice.split("clocks")),
             supply: Supply {
-                between_ms: dice.between(120_000, 900_000) * i64::from(size.minutes) / 30,
+                between_ms: between_ms * i64::from(size.minutes) / 30,
                 calm_ms: size.fault_every_ms() / 5,
             },
         }
@@ -107,16 +115,33 @@ impl Faults {
     /// No fault at all.
     pub fn none() -> Faults {
         Faults {
-            weather: Weather::CALM,
-            partitions: false,
-            cuts: false,
-            restarts: false,
-            disk_errors: false,
-            full_disks: false,
-            clock_jumps: false,
-            lies: false,
+            swarm: Swarm::default(),
+            mode: Mode::Liveness,
+            earnest_keys: false,
             clocks: ClockWorld::Coarse,
             supply: Supply { between_ms: 0, calm_ms: 0 },
+        }
+    }
+
+    /// Whether this kind strikes.
+    pub fn has(&self, mishap: Mishap) -> bool {
+        self.swarm.has(mishap)
+    }
+
+    /// Whether disks refuse now and then, so that a write may fail without anybody's fault.
+    pub fn has_bad_disks(&self) -> bool {
+        self.has(Mishap::DiskError) || self.has(Mishap::FullDisk)
+    }
+
+    /// What the weather does to messages.
+    pub fn weather(&self) -> Weather {
+        let share = |mishap, value: u64| if self.has(mishap) { value } else { 0 };
+        let rough = Weather::ROUGH;
+        Weather {
+            lost: share(Mishap::Lost, rough.lost),
+            repeated: share(Mishap::Repeated, rough.repeated),
+            damaged: share(Mishap::Damaged, rough.damaged),
+            late: share(Mishap::Late, rough.late),
         }
     }
 }
@@ -126,22 +151,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_fault_is_on_in_some_seeds_and_off_in_others() {
+    fn seeds_differ_in_mode_clocks_and_keys() {
         let rolled: Vec<Faults> =
-            (0..60).map(|seed| Faults::roll(&mut Dice::new(seed), Size::default())).collect();
-        let kinds: [fn(&Faults) -> bool; 8] = [
-            |faults| faults.weather.lost > 0,
-            |faults| faults.weather.damaged > 0,
-            |faults| faults.partitions,
-            |faults| faults.cuts,
-            |faults| faults.restarts,
-            |faults| faults.disk_errors,
-            |faults| faults.clock_jumps,
-            |faults| faults.lies,
+            (0..60).map(|seed| Faults::roll(&Dice::new(seed), Size::default())).collect();
+        let both: [fn(&Faults) -> bool; 3] = [
+            |faults| faults.mode == Mode::Safety,
+            |faults| faults.clocks == ClockWorld::Broken,
+            |faults| faults.earnest_keys,
         ];
-        for kind in kinds {
-            let on = rolled.iter().filter(|faults| kind(faults)).count();
-            assert!((20..60).contains(&on), "{on} of 60");
+        for is in both {
+            assert!((1..60).contains(&rolled.iter().filter(|faults| is(faults)).count()));
         }
+    }
+
+    #[test]
+    fn a_size_names_what_makes_it_unusual() {
+        assert_eq!(Size::default().options(), "");
+        assert_eq!(Size { pos: 3, ..Size::default() }.options(), " --pos 3");
+    }
+
+    #[test]
+    fn the_weather_knows_only_the_kinds_of_the_swarm() {
+        let lossy = Faults { swarm: Swarm::default().with(Mishap::Lost), ..Faults::none() };
+        assert_eq!(lossy.weather(), Weather { lost: Weather::ROUGH.lost, ..Weather::CALM });
     }
 }

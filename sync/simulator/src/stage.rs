@@ -4,27 +4,38 @@
 //! of what was promised.
 
 use crate::agenda::Agenda;
+use crate::coverage::{Coverage, Phase};
 use crate::device::{Device, Running};
 use crate::dice::Dice;
 use crate::figures::Figures;
 use crate::ledger::Ledger;
 use crate::network::{Lane, Losses, Weather, flip_a_bit};
 use crate::scheme::{Faults, Size};
-use crate::verdict::{self, Finding, Violation};
-use crate::workload::{Deed, DeedError};
-use selvedge_sync::origin::{Role, Stream};
-use selvedge_sync::outcome::WriteError;
+use crate::swarm::Mishap;
+use crate::verdict::{Finding, Violation};
 use selvedge_sync::talk::{Input, Output, PeerId};
 use selvedge_sync::topics::Kind;
+use std::collections::VecDeque;
 
 /// HQ is the first device.
 pub const HQ: usize = 0;
 
-/// A process that ended by itself is started again after this.
-const RESTART_MS: i64 = 2_000;
+/// So many messages of each line can come again.
+const CARRIED_MAX: usize = 24;
 
 /// What a message is made of.
 pub type Message = (Kind, Vec<u8>);
+
+/// A fault that waits until its device is in a state, or until it is weary.
+#[derive(Debug, Clone, Copy)]
+pub struct Ambush {
+    /// What kind.
+    pub mishap: Mishap,
+    /// In which state.
+    pub phase: Phase,
+    /// Its number.
+    pub number: u64,
+}
 
 /// A broken invariant, or nothing.
 pub type Verdict = Result<(), Box<Violation>>;
@@ -32,8 +43,31 @@ pub type Verdict = Result<(), Box<Violation>>;
 /// What can happen. Devices go by their number; a line goes by the number of its child.
 #[derive(Debug)]
 pub enum Happening {
-    /// A device does business.
-    Trade(usize),
+    /// A device does business, unless the storm that it was planned in is over.
+    Trade {
+        /// Which.
+        device: usize,
+        /// In which storm.
+        storm: u32,
+    },
+    /// Trouble comes, unless the storm that it was planned in is over.
+    Strike {
+        /// What kind.
+        mishap: Mishap,
+        /// Where: a device, or the line of a device to its parent.
+        device: usize,
+        /// In which storm.
+        storm: u32,
+        /// Whether it strikes at once, and does not lie in wait.
+        at_once: bool,
+    },
+    /// A fault has lain in wait long enough.
+    Weary {
+        /// At which device.
+        device: usize,
+        /// Which ambush.
+        ambush: u64,
+    },
     /// A hub asked to be woken.
     Wake {
         /// Whose.
@@ -59,26 +93,19 @@ pub enum Happening {
     },
     /// A device gets power.
     Boot(usize),
-    /// A device loses it, some disk operations from now.
-    PowerCut(usize),
-    /// The program ends and starts again.
-    Restart(usize),
-    /// A disk fails once, or is full for a while.
-    DiskTrouble(usize),
     /// There is room again.
     DiskRoom(usize),
-    /// Somebody sets a clock.
-    SetClock(usize),
-    /// A line is cut.
-    PartLine(usize),
-    /// A line is whole again.
-    HealLine(usize),
+    /// A line is whole again, unless the storm that it was cut in is over.
+    HealLine {
+        /// Whose line.
+        child: usize,
+        /// In which storm.
+        storm: u32,
+    },
     /// Both ends of a line hear that it is up.
     Join(usize),
     /// The end of a line that is alive hears that the other is gone.
     Leave(usize),
-    /// Somebody lies.
-    Lie,
     /// All promises are looked at.
     Look,
 }
@@ -92,6 +119,8 @@ pub struct Line {
     pub down: Lane<Message>,
     /// Whether the ends were told that it is cut.
     pub told: bool,
+    /// Messages that it has carried, the newest last: up or not, and what.
+    pub carried: VecDeque<(bool, Message)>,
 }
 
 /// A whole chain on virtual time.
@@ -112,20 +141,32 @@ pub struct Stage {
     pub ledger: Ledger,
     /// What was counted.
     pub figures: Figures,
+    /// Checkouts of each store, by its number.
+    pub sold: Vec<u64>,
     /// What became of messages.
     pub losses: Losses,
     /// Everything that happened, as a hash.
     pub trace: blake3::Hasher,
     /// Virtual time.
     pub at_ms: i64,
-    /// No faults and no trade any more.
+    /// No faults and no trade for now.
     pub healed: bool,
+    /// Times of trouble are numbered: what was planned in one does not strike in the next.
+    pub storm: u32,
+    /// Until when each device is left alone by planned faults.
+    pub calm_until_ms: Vec<i64>,
+    /// Faults that wait for a device to be in a state.
+    pub ambushes: Vec<Option<Ambush>>,
+    /// Which fault has met which state.
+    pub coverage: Coverage,
     /// Choices of the trade.
     pub trade: Dice,
     /// Choices of the network.
     pub weather: Dice,
-    /// Choices of everything else that goes wrong.
+    /// Choices that belong to no kind of fault: when something starts, and how long it takes.
     pub trouble: Dice,
+    /// Choices of each kind of fault.
+    pub luck: Vec<Dice>,
 }
 
 impl Stage {
@@ -161,6 +202,7 @@ impl Stage {
         let wishes = self.devices[device].handle(self.at_ms, inputs);
         self.perform(device, wishes);
         self.plan_work(device);
+        self.spring(device);
         self.look_after(device)
     }
 
@@ -239,12 +281,20 @@ impl Stage {
     /// Puts a message on a line.
     pub fn carry(&mut self, child: usize, upward: bool, message: Message) {
         self.trace.update(&message.1);
-        let weather = if self.healed { Weather::CALM } else { self.faults.weather };
+        let weather = if self.healed { Weather::CALM } else { self.faults.weather() };
         let line = &mut self.lines[child];
+        if self.faults.has(Mishap::Replayed) {
+            line.carried.truncate(CARRIED_MAX - 1);
+            line.carried.push_front((upward, message.clone()));
+        }
         let lane = if upward { &mut line.up } else { &mut line.down };
         let harm = |message: &mut Message, dice: &mut Dice| flip_a_bit(&mut message.1, dice);
+        let before = self.losses;
         let parcels =
             lane.send(message, self.at_ms, weather, &mut self.weather, &mut self.losses, harm);
+        if before.harmed() < self.losses.harmed() {
+            self.meet_weather(child, upward, before);
+        }
         for parcel in parcels {
             self.agenda
                 .plan(parcel.at_ms, Happening::Arrive { child, upward, message: parcel.message });
@@ -261,168 +311,5 @@ impl Stage {
         }
         self.figures.frames += u64::from(matches!(kind, Kind::Live | Kind::Bulk));
         self.tell(to, vec![Input::Message { from, kind, bytes }])
-    }
-
-    /// After everything that a device did: is the power still there, and does the engine still take writes?
-    pub fn look_after(&mut self, device: usize) -> Verdict {
-        if self.devices[device].drive.is_dark() {
-            self.go_dark(device);
-        } else if let Some(running) = &self.devices[device].running
-            && running.replica.halted().is_some()
-        {
-            self.end(device, RESTART_MS);
-        }
-        Ok(())
-    }
-
-    fn go_dark(&mut self, device: usize) {
-        let stricken = &mut self.devices[device];
-        let cut = stricken.cut.take().expect("a disk goes dark by a planned cut");
-        stricken.running = None;
-        stricken.drive.cut(cut.loss, &mut self.trouble);
-        self.figures.cuts += 1;
-        let dark_ms = if self.healed { 0 } else { cut.dark_ms };
-        self.plan(dark_ms, Happening::Boot(device));
-        self.plan_leaves(device);
-    }
-
-    /// The program ends and is started again after a while; the disk keeps its power.
-    pub fn end(&mut self, device: usize, dark_ms: i64) {
-        self.devices[device].running = None;
-        self.figures.restarts += 1;
-        self.plan(dark_ms, Happening::Boot(device));
-        self.plan_leaves(device);
-    }
-
-    fn lines_of(&self, device: usize) -> Vec<usize> {
-        let own = self.devices[device].parent.map(|_| device);
-        own.into_iter().chain(self.devices[device].children.iter().copied()).collect()
-    }
-
-    fn plan_leaves(&mut self, device: usize) {
-        for child in self.lines_of(device) {
-            let in_ms = self.trouble.between(0, 5_000);
-            self.plan(in_ms, Happening::Leave(child));
-        }
-    }
-
-    /// Starts a device, and looks whether all that it has promised is there.
-    pub fn boot(&mut self, device: usize) -> Verdict {
-        if self.devices[device].running.is_some() {
-            return Ok(());
-        }
-        let started = self.devices[device].boot();
-        if self.devices[device].drive.is_dark() {
-            self.devices[device].running = None;
-            self.go_dark(device);
-            return Ok(());
-        }
-        if let Err(cause) = started {
-            return self.did_not_start(device, cause.to_string());
-        }
-        self.look_at_start(device)?;
-        for child in self.lines_of(device) {
-            let in_ms = self.trouble.between(20, 500);
-            self.plan(in_ms, Happening::Join(child));
-        }
-        self.tell(device, vec![Input::Tick])
-    }
-
-    /// Starting needs a disk that works. Where one was made to fail, the next try must succeed.
-    fn did_not_start(&mut self, device: usize, cause: String) -> Verdict {
-        if self.healed || !(self.faults.disk_errors || self.faults.full_disks) {
-            return Err(self.violation("I1", device, format!("it does not start: {cause}")));
-        }
-        self.plan(RESTART_MS, Happening::Boot(device));
-        Ok(())
-    }
-
-    fn look_at_start(&mut self, device: usize) -> Verdict {
-        let streams = self.devices[device].streams(self.size.stores);
-        let Some(running) = &self.devices[device].running else { return Ok(()) };
-        let (replica, before) = (&running.replica, self.ledger.total());
-        let promises = verdict::check_i01(replica, &streams, &mut self.ledger);
-        self.figures.doubts += self.ledger.total() - before;
-        let numbers = verdict::check_i02(replica.db());
-        let vector = verdict::vector(replica.db());
-        let seen = self.ledger.vectors.get(&device);
-        let falls =
-            vector.and_then(|now| seen.map_or(Ok(()), |seen| verdict::check_i12(seen, &now)));
-        self.judge("I1", device, promises)?;
-        self.judge("I2", device, numbers)?;
-        self.judge("I12", device, falls)?;
-        self.look_at_promises(device)
-    }
-
-    /// Whatever the children of a device were told that it has, it has; and HQ has what they say HQ has.
-    pub fn look_at_promises(&self, device: usize) -> Verdict {
-        let Some(parent) = &self.devices[device].running else { return Ok(()) };
-        for (number, child) in self.devices.iter().enumerate() {
-            let (Some(stream), Some(running)) =
-                (Stream::store(child.identity.store), &child.running)
-            else {
-                continue;
-            };
-            let status = running.hub.status(&running.replica, child.now(self.at_ms));
-            let claimed = match device {
-                _ if child.parent == Some(device) => status.parent_has,
-                HQ => status.hq_has,
-                _ => continue,
-            };
-            let kept =
-                verdict::check_i01_at_parent(child.origin(), stream, claimed, &parent.replica);
-            self.judge("I1", number, kept)?;
-        }
-        Ok(())
-    }
-
-    /// A device does business.
-    pub fn trade(&mut self, device: usize) -> Verdict {
-        let identity = self.devices[device].identity.clone();
-        let deed = Deed::roll(identity.role, identity.store, self.size.stores, &mut self.trade);
-        let mean_ms = match identity.role {
-            Role::Pos => self.size.sale_every_ms,
-            Role::BackOffice => 4 * self.size.sale_every_ms,
-            Role::Hq => 2 * self.size.sale_every_ms,
-        };
-        let in_ms = self.trade.between(1, 2 * mean_ms);
-        self.plan(in_ms, Happening::Trade(device));
-        self.write(device, &deed)
-    }
-
-    fn write(&mut self, device: usize, deed: &Deed) -> Verdict {
-        let at_ms = self.at_ms;
-        let acting = &mut self.devices[device];
-        let (now, store, origin) = (acting.now(at_ms), acting.identity.store, acting.origin());
-        let Some(Running { replica, .. }) = &mut acting.running else { return Ok(()) };
-        let done = replica.write(now.wall, |tx| deed.run(tx, store));
-        let dark = acting.drive.is_dark();
-        let troubled = dark || self.faults.disk_errors || self.faults.full_disks;
-        match done {
-            Ok(_) if deed.is_forbidden() => {
-                let what = format!("{deed:?} was committed by one who must not write it");
-                return Err(self.violation("I10", device, what));
-            }
-            Ok(done) => {
-                if let Some(mark) = done.entry {
-                    if mark.seq != self.ledger.acknowledged(mark.stream, origin) + 1 {
-                        let what = format!("a write became entry {} of {}", mark.seq, mark.stream);
-                        return Err(self.violation("I2", device, what));
-                    }
-                    self.ledger.acknowledge(mark.stream, origin, mark.hash);
-                }
-                self.look_after(device)?;
-                return self.tell(device, vec![Input::Wrote]);
-            }
-            Err(WriteError::Refused(DeedError::GivenUp)) | Err(WriteError::Halted(_)) => {}
-            Err(WriteError::NotAllowed { .. }) if deed.is_forbidden() => {}
-            Err(WriteError::InDoubt(_)) if troubled => self.ledger.doubt(origin),
-            Err(_) if troubled => {}
-            Err(cause) => {
-                let what = format!("{deed:?} was not written though nothing was wrong: {cause}");
-                return Err(self.violation("I1", device, what));
-            }
-        }
-        self.look_after(device)
     }
 }

@@ -4,6 +4,7 @@
 //! found wrong, or nothing.
 
 use crate::ledger::{Ledger, Vector};
+use crate::shadow::Seen;
 use crate::workload;
 use rusqlite::Connection;
 use selvedge_sync::changelog;
@@ -12,7 +13,7 @@ use selvedge_sync::hlc::Stamp;
 use selvedge_sync::origin::{Origin, Stream};
 use selvedge_sync::replica::Replica;
 use selvedge_sync::seal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What a check found: nothing, or a sentence.
@@ -85,7 +86,7 @@ pub fn check_i01(replica: &Replica, streams: &[Stream], ledger: &mut Ledger) -> 
         besides += found - told;
         for seq in told + 1..=found {
             let hash = sqlite(changelog::chain_at(replica.db(), stream, origin, seq))?;
-            ledger.acknowledge(stream, origin, hash);
+            ledger.find(stream, origin, hash);
         }
     }
     let doubted = ledger.doubted(origin);
@@ -231,12 +232,40 @@ pub fn check_i11(device: &Replica, hq: &Replica) -> Finding {
             }
         }
     }
-    let here = sqlite(workload::digests(device.db(), store))?;
-    let there = sqlite(workload::digests(hq.db(), store))?;
+    let here = sqlite(workload::sums(device.db(), store))?;
+    let there = sqlite(workload::sums(hq.db(), store))?;
     match here.iter().zip(&there).find(|(here, there)| here != there) {
         Some(((table, _), _)) => Err(format!("the vectors are equal, the table {table} is not")),
         None => Ok(()),
     }
+}
+
+/// I12: a reader sees what its version vector says and nothing else: every row, whole, once, and none too early.
+pub fn check_i12_reads(db: &Connection, store: u32, ledger: &Ledger) -> Finding {
+    let vector = vector(db)?;
+    let parked = sqlite(parked(db))?;
+    let seen = Seen { vector: &vector, parked: &parked };
+    let tables: Vec<&'static str> = workload::FOLLOWED.to_vec();
+    let Some(expected) = ledger.shadow.expected(&tables, store, &seen) else { return Ok(()) };
+    let shown = sqlite(workload::sums(db, store))?;
+    match expected.iter().find(|(table, sum)| shown.get(*table) != Some(sum)) {
+        Some((table, _)) => {
+            Err(format!("the table {table} of store {store} is not what its entries say"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn parked(db: &Connection) -> rusqlite::Result<BTreeSet<(Stream, Origin, u64)>> {
+    let mut select = db.prepare_cached("SELECT stream, origin, seq FROM sync_parked")?;
+    let rows = select.query_map([], |row| <(u32, u32, i64)>::try_from(row))?;
+    let mut parked = BTreeSet::new();
+    for row in rows {
+        let (stream, origin, seq) = row?;
+        let stream = Stream::store(stream).unwrap_or(Stream::CHAIN);
+        parked.extend(Origin::new(origin).map(|origin| (stream, origin, seq.cast_unsigned())));
+    }
+    Ok(parked)
 }
 
 /// I11, the other half: HQ has every acknowledged entry, and the same one.

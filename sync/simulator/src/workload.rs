@@ -5,7 +5,9 @@
 //! write a negative amount; whoever lies writes nothing else. So one question finds every lie that was believed.
 
 use crate::dice::Dice;
-use rusqlite::{Connection, OptionalExtension, Transaction, types::ValueRef};
+use crate::shadow::{Effect, Sums, row_sum};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Transaction};
 use selvedge_sync::open::Migration;
 use selvedge_sync::origin::Role;
 
@@ -145,26 +147,39 @@ impl Deed {
         *self == Deed::Trespass
     }
 
-    /// Writes it.
-    pub fn run(&self, tx: &Transaction<'_>, store: u32) -> Result<(), DeedError> {
+    /// How many checkouts it is.
+    pub fn checkouts(&self) -> u64 {
+        u64::from(matches!(self, Deed::Sell(_) | Deed::SellWithSecondThoughts(_)))
+    }
+
+    /// Writes it, and says which rows it left.
+    pub fn run(&self, tx: &Transaction<'_>, store: u32) -> Result<Effect, DeedError> {
+        let mut effect = Effect::default();
         match self {
-            Deed::Sell(lines) => sell(tx, store, lines)?,
-            Deed::SellWithSecondThoughts(lines) => sell_with_second_thoughts(tx, store, lines)?,
+            Deed::Sell(lines) => sell(tx, store, lines, &mut effect)?,
+            Deed::SellWithSecondThoughts(lines) => {
+                sell_with_second_thoughts(tx, store, lines, &mut effect)?;
+            }
             Deed::GiveUp => {
-                sell(tx, store, &[(1, 1)])?;
+                sell(tx, store, &[(1, 1)], &mut effect)?;
                 return Err(DeedError::GivenUp);
             }
             Deed::Move { store, ware, quantity } => {
-                tx.prepare_cached("INSERT INTO movement (id, store, ware, quantity) VALUES (row_id(), ?1, ?2, ?3)")?
-                    .execute((store, ware, quantity))?;
+                let id: i64 = tx
+                    .prepare_cached("INSERT INTO movement (id, store, ware, quantity) VALUES (row_id(), ?1, ?2, ?3) RETURNING id")?
+                    .query_row((store, ware, quantity), |row| row.get(0))?;
+                effect.fact("movement", *store, &numbers([id, *ware, *quantity]));
             }
-            Deed::Price(prices) => set_prices(tx, prices)?,
+            Deed::Price(prices) => set_prices(tx, prices, &mut effect)?,
             Deed::Hire { store, no, name } => {
+                let name = format!("clerk {name}");
                 tx.prepare_cached(
                     "INSERT INTO clerk (no, store, name) VALUES (?1, ?2, ?3)
                      ON CONFLICT (no) DO UPDATE SET name = excluded.name",
                 )?
-                .execute((no, store, format!("clerk {name}")))?;
+                .execute((no, store, &name))?;
+                let row = [Value::Integer(*no), Value::Text(name)];
+                effect.owned("clerk", *store, *no, Some(&row));
             }
             Deed::Scribble => {
                 tx.execute("INSERT INTO scribble (words) VALUES ('milk')", [])?;
@@ -173,8 +188,12 @@ impl Deed {
                 tx.execute("INSERT OR REPLACE INTO price (ware, amount) VALUES (1, -1)", [])?;
             }
         }
-        Ok(())
+        Ok(effect)
     }
+}
+
+fn numbers<const N: usize>(values: [i64; N]) -> [Value; N] {
+    values.map(Value::Integer)
 }
 
 fn basket(dice: &mut Dice) -> Vec<(i64, i64)> {
@@ -190,7 +209,12 @@ fn prices(dice: &mut Dice) -> Vec<(i64, Option<i64>)> {
     (0..dice.between(1, 5)).map(|_| (dice.between(1, WARES), amount(dice))).collect()
 }
 
-fn sell(tx: &Transaction<'_>, store: u32, lines: &[(i64, i64)]) -> rusqlite::Result<()> {
+fn sell(
+    tx: &Transaction<'_>,
+    store: u32,
+    lines: &[(i64, i64)],
+    effect: &mut Effect,
+) -> rusqlite::Result<()> {
     let no: i64 = tx
         .prepare_cached("SELECT ifnull(max(no), 0) + 1 FROM sale WHERE id >= own_ids() AND id < own_ids() + (1 << 40)")?
         .query_row([], |row| row.get(0))?;
@@ -204,11 +228,13 @@ fn sell(tx: &Transaction<'_>, store: u32, lines: &[(i64, i64)]) -> rusqlite::Res
             "INSERT INTO sale (id, no, store, total) VALUES (row_id(), ?1, ?2, ?3) RETURNING id",
         )?
         .query_row((no, store, total), |row| row.get(0))?;
+    effect.fact("sale", store, &numbers([sale, no, total]));
     for ((ware, quantity, amount), no) in priced.into_iter().zip(1..) {
         tx.prepare_cached(
             "INSERT INTO sale_line (sale, no, ware, quantity, amount) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute((sale, no, ware, quantity, amount))?;
+        effect.fact("sale_line", store, &numbers([sale, no, *ware, *quantity, amount]));
     }
     Ok(())
 }
@@ -225,18 +251,24 @@ fn sell_with_second_thoughts(
     tx: &Transaction<'_>,
     store: u32,
     lines: &[(i64, i64)],
+    effect: &mut Effect,
 ) -> rusqlite::Result<()> {
     tx.execute_batch("SAVEPOINT thoughts")?;
-    sell(tx, store, &[(1, 1), (2, 2)])?;
+    sell(tx, store, &[(1, 1), (2, 2)], &mut Effect::default())?;
     tx.execute_batch("ROLLBACK TO thoughts; RELEASE thoughts")?;
-    sell(tx, store, lines)
+    sell(tx, store, lines, effect)
 }
 
-fn set_prices(tx: &Transaction<'_>, prices: &[(i64, Option<i64>)]) -> rusqlite::Result<()> {
+fn set_prices(
+    tx: &Transaction<'_>,
+    prices: &[(i64, Option<i64>)],
+    effect: &mut Effect,
+) -> rusqlite::Result<()> {
     for (ware, amount) in prices {
         match amount {
             None => {
                 tx.prepare_cached("DELETE FROM price WHERE ware = ?1")?.execute([ware])?;
+                effect.owned("price", 0, *ware, None);
             }
             // Every third ware has a label, so that rows come with and without a NULL.
             Some(amount) => {
@@ -245,49 +277,48 @@ fn set_prices(tx: &Transaction<'_>, prices: &[(i64, Option<i64>)]) -> rusqlite::
                      ON CONFLICT (ware) DO UPDATE SET amount = excluded.amount",
                 )?
                 .execute((ware, amount))?;
+                let label = (ware % 3 == 0).then(|| Value::Text(format!("ware {ware}")));
+                let label = label.unwrap_or(Value::Null);
+                let row = [Value::Integer(*ware), Value::Integer(*amount), label];
+                effect.owned("price", 0, *ware, Some(&row));
             }
         }
     }
     Ok(())
 }
 
-/// What a device of a store must agree on with HQ: the price list, and all that is the store's. One hash a table.
-pub fn digests(db: &Connection, store: u32) -> rusqlite::Result<Vec<(&'static str, [u8; 32])>> {
-    const SHARED: [(&str, &str); 6] = [
-        ("price", "SELECT ware, amount, label FROM price WHERE ?1 > 0 ORDER BY ware"),
-        ("sale", "SELECT id, no, total FROM sale WHERE store = ?1 ORDER BY id"),
-        (
-            "sale_line",
-            "SELECT l.sale, l.no, l.ware, l.quantity, l.amount FROM sale s
-             JOIN sale_line l ON l.sale = s.id WHERE s.store = ?1 ORDER BY l.sale, l.no",
-        ),
-        ("movement", "SELECT id, ware, quantity FROM movement WHERE store = ?1 ORDER BY id"),
-        ("clerk", "SELECT no, name FROM clerk WHERE store = ?1 ORDER BY no"),
-        ("on_hand", "SELECT ware, quantity FROM on_hand WHERE store = ?1 ORDER BY ware"),
-    ];
-    let mut digests = Vec::new();
+/// Tables that the model beside the databases follows row by row.
+pub const FOLLOWED: [&str; 5] = ["price", "sale", "sale_line", "movement", "clerk"];
+
+/// What a device of a store must agree on with HQ: the price list, and all that is the store's. A table a query; the
+/// store is its only parameter.
+const SHARED: [(&str, &str); 6] = [
+    ("price", "SELECT ware, amount, label FROM price WHERE ?1 > 0"),
+    ("sale", "SELECT id, no, total FROM sale WHERE store = ?1"),
+    (
+        "sale_line",
+        "SELECT l.sale, l.no, l.ware, l.quantity, l.amount FROM sale s
+         JOIN sale_line l ON l.sale = s.id WHERE s.store = ?1",
+    ),
+    ("movement", "SELECT id, ware, quantity FROM movement WHERE store = ?1"),
+    ("clerk", "SELECT no, name FROM clerk WHERE store = ?1"),
+    ("on_hand", "SELECT ware, quantity FROM on_hand WHERE store = ?1"),
+];
+
+/// The sum of the rows of each shared table, as a reader in this store sees them.
+pub fn sums(db: &Connection, store: u32) -> rusqlite::Result<Sums> {
+    let mut sums = Sums::new();
     for (table, sql) in SHARED {
-        let mut hash = blake3::Hasher::new();
+        let mut sum = 0_u128;
         let mut select = db.prepare_cached(sql)?;
         let columns = select.column_count();
         let mut rows = select.query([store])?;
         while let Some(row) = rows.next()? {
-            for column in 0..columns {
-                hash_value(&mut hash, row.get_ref(column)?);
-            }
+            let values = (0..columns).map(|column| row.get_ref(column));
+            let values: Vec<_> = values.collect::<rusqlite::Result<_>>()?;
+            sum = sum.wrapping_add(row_sum(values));
         }
-        digests.push((table, *hash.finalize().as_bytes()));
+        sums.insert(table, sum);
     }
-    Ok(digests)
-}
-
-fn hash_value(hash: &mut blake3::Hasher, value: ValueRef<'_>) {
-    match value {
-        ValueRef::Null => hash.update(b"n"),
-        ValueRef::Integer(number) => hash.update(b"i").update(&number.to_be_bytes()),
-        ValueRef::Real(number) => hash.update(b"r").update(&number.to_be_bytes()),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-            hash.update(b"b").update(&(bytes.len() as u64).to_be_bytes()).update(bytes)
-        }
-    };
+    Ok(sums)
 }

@@ -1,20 +1,24 @@
 //! One HQ, stores and pos on one agenda
 //!
-//! A run has two parts. In the first, faults never stop, and every promise is checked at every start. In the second,
-//! all is healed, a virtual minute passes, and everybody must agree. The two are never mixed: a run that heals at once
-//! hides what is lost, and one that never heals hides what is stuck.
+//! A safety run never heals: faults do not stop, and every promise is checked at every start and at the end. A liveness
+//! run is healed twice, and each time everybody must agree within a virtual minute. The two are never mixed: a run that
+//! heals hides what is lost, and one that never heals hides what is stuck.
 
 use crate::agenda::Agenda;
 use crate::chain::{self, Chain};
+use crate::coverage::Coverage;
 use crate::dice::Dice;
 use crate::disk;
 use crate::drive;
 use crate::figures::Figures;
+use crate::keys;
 use crate::ledger::{Ledger, Vector};
 use crate::liar::Liar;
 use crate::network::Losses;
-use crate::scheme::{Faults, Size};
+use crate::scheme::{Faults, Mode, STORE_DAY, Size};
+use crate::shadow::Effect;
 use crate::stage::{HQ, Happening, Line, Stage, Verdict};
+use crate::swarm::Mishap;
 use crate::verdict::{self, Violation};
 use crate::workload;
 use selvedge_sync::allow_list::{self, Row};
@@ -34,43 +38,61 @@ pub struct Report {
     pub digest: [u8; 32],
     /// What was counted.
     pub figures: Figures,
+    /// Which fault met which state.
+    pub coverage: Coverage,
 }
 
 /// Runs one seed of this size, with the faults that the seed allows.
 pub fn run(seed: u64, size: Size) -> Result<Report, Box<Violation>> {
-    run_with(seed, size, Faults::roll(&mut Dice::new(seed).split("faults"), size))
+    run_with(seed, size, Faults::roll(&Dice::new(seed).split("faults"), size))
 }
 
 /// Runs one seed with these faults.
 pub fn run_with(seed: u64, size: Size, faults: Faults) -> Result<Report, Box<Violation>> {
     let dice = Dice::new(seed);
     drive::unmount_all();
+    keys::forget_all();
     disk::seed(dice.split("sqlite"));
     let Chain { devices, mut liar, rows } = chain::build(size, faults, &dice);
-    let lines = devices.iter().map(|_| Line::default()).collect();
+    let luck = dice.split("luck");
     let mut stage = Stage {
         seed,
         size,
         faults,
         agenda: Agenda::default(),
+        lines: devices.iter().map(|_| Line::default()).collect(),
+        calm_until_ms: devices.iter().map(|_| 0).collect(),
+        ambushes: devices.iter().map(|_| None).collect(),
         devices,
-        lines,
         ledger: Ledger::default(),
         figures: Figures { runs: 1, ..Figures::default() },
+        sold: vec![0; size.stores as usize + 1],
         losses: Losses::default(),
         trace: blake3::Hasher::new(),
         at_ms: 0,
         healed: false,
+        storm: 0,
+        coverage: Coverage::default(),
         trade: dice.split("trade"),
         weather: dice.split("weather"),
         trouble: dice.split("trouble"),
+        luck: Mishap::all().map(|mishap| luck.split(mishap.name())).collect(),
     };
     open_for_business(&mut stage, &rows)?;
     let end_ms = i64::from(size.minutes) * 60_000;
-    go_on_until(&mut stage, &mut liar, end_ms)?;
-    heal(&mut stage);
-    go_on_until(&mut stage, &mut liar, end_ms + AGREE_MS)?;
-    judge(&stage)?;
+    match faults.mode {
+        Mode::Safety => {
+            go_on_until(&mut stage, &mut liar, end_ms)?;
+            show_hands(&mut stage)?;
+        }
+        Mode::Liveness => {
+            go_on_until(&mut stage, &mut liar, end_ms / 2)?;
+            agree(&mut stage, &mut liar)?;
+            rage_again(&mut stage);
+            go_on_until(&mut stage, &mut liar, end_ms + AGREE_MS)?;
+            agree(&mut stage, &mut liar)?;
+        }
+    }
     Ok(report(stage))
 }
 
@@ -83,15 +105,53 @@ fn open_for_business(stage: &mut Stage, rows: &[Row]) -> Verdict {
         let mark = done.map_err(|cause| stage.violation("I1", HQ, cause.to_string()))?.entry;
         let mark =
             mark.ok_or_else(|| stage.violation("I1", HQ, "a row was not captured".to_owned()))?;
-        stage.ledger.acknowledge(mark.stream, hq, mark.hash);
+        stage.ledger.acknowledge(mark.stream, hq, mark.hash, Effect::default());
     }
     for device in 0..stage.devices.len() {
-        let (boot_ms, trade_ms) = (stage.trouble.between(0, 5_000), stage.trade.between(0, 20_000));
+        let boot_ms = stage.trouble.between(0, 5_000);
         stage.plan(boot_ms, Happening::Boot(device));
-        stage.plan(trade_ms, Happening::Trade(device));
     }
     stage.plan(LOOK_EVERY_MS, Happening::Look);
+    rage_again(stage);
+    Ok(())
+}
+
+/// Trade and trouble begin, or begin again.
+fn rage_again(stage: &mut Stage) {
+    stage.healed = false;
+    stage.storm += 1;
+    for device in 0..stage.devices.len() {
+        let trade_ms = stage.trade.between(0, 20_000);
+        stage.plan(trade_ms, Happening::Trade { device, storm: stage.storm });
+    }
     stage.plan_mishaps();
+}
+
+/// All is healed, a virtual minute passes, and everybody agrees.
+fn agree(stage: &mut Stage, liar: &mut Liar) -> Verdict {
+    heal(stage);
+    go_on_until(stage, liar, stage.at_ms + AGREE_MS)?;
+    let hq = running(stage, HQ)?;
+    for device in 0..stage.devices.len() {
+        judge(stage, device)?;
+        let replica = running(stage, device)?;
+        if device != HQ {
+            stage.judge("I11", device, verdict::check_i11(replica, hq))?;
+        }
+    }
+    stage.judge("I11", HQ, verdict::check_i11_at_hq(hq, &stage.ledger))?;
+    stage.figures.agreements += 1;
+    Ok(())
+}
+
+/// In the middle of all trouble everybody shows what is on the disk. Who is dark gets power for it.
+fn show_hands(stage: &mut Stage) -> Verdict {
+    stage.healed = true;
+    for device in 0..stage.devices.len() {
+        spare(stage, device);
+        stage.boot(device)?;
+        judge(stage, device)?;
+    }
     Ok(())
 }
 
@@ -109,27 +169,29 @@ fn go_on_until(stage: &mut Stage, liar: &mut Liar, until_ms: i64) -> Verdict {
 
 fn happen(stage: &mut Stage, liar: &mut Liar, happening: Happening) -> Verdict {
     match happening {
-        Happening::Trade(device) if !stage.healed => return stage.trade(device),
-        Happening::Trade(_) => {}
+        Happening::Trade { device, storm } if rages(stage, storm) => return stage.trade(device),
+        Happening::Strike { mishap, device, storm, at_once } if rages(stage, storm) => {
+            return stage.come(liar, (mishap, device), at_once);
+        }
+        Happening::Weary { device, ambush } => return stage.tire(liar, device, ambush),
+        Happening::HealLine { child, storm } if rages(stage, storm) => stage.heal_line(child),
+        Happening::Trade { .. } | Happening::Strike { .. } | Happening::HealLine { .. } => {}
         Happening::Wake { device, boot } => return stage.wake(device, boot),
         Happening::Work { device, boot } => return stage.work(device, boot),
         Happening::Arrive { child, upward, message } => {
             return stage.arrive(child, upward, message);
         }
         Happening::Boot(device) => return stage.boot(device),
-        Happening::PowerCut(device) => stage.cut_power(device),
-        Happening::Restart(device) => stage.restart(device),
-        Happening::DiskTrouble(device) => stage.trouble_disk(device),
         Happening::DiskRoom(device) => stage.make_room(device),
-        Happening::SetClock(device) => stage.set_clock(device),
-        Happening::PartLine(child) => stage.part_line(child),
-        Happening::HealLine(child) => stage.heal_line(child),
         Happening::Join(child) => return stage.join(child),
         Happening::Leave(child) => return stage.leave(child),
-        Happening::Lie => return stage.lie(liar),
         Happening::Look => return look(stage),
     }
     Ok(())
+}
+
+fn rages(stage: &Stage, storm: u32) -> bool {
+    !stage.healed && storm == stage.storm
 }
 
 /// No vector falls while a device runs, and nobody has acked what it has not.
@@ -147,42 +209,45 @@ fn look(stage: &mut Stage) -> Verdict {
         stage.judge("I12", device, verdict::check_i12(&before, &vector))?;
         stage.look_at_promises(device)?;
     }
-    Ok(())
+    // What is shown is looked at in turns: that reads whole tables.
+    let turn = (stage.at_ms / LOOK_EVERY_MS) as usize % stage.devices.len();
+    stage.look_at_reads(turn)
 }
 
 /// All faults end, everybody who is dark starts, all lines are whole.
 fn heal(stage: &mut Stage) {
     stage.healed = true;
     for device in 0..stage.devices.len() {
-        stage.devices[device].drive.spare();
-        stage.devices[device].drive.plan(None);
-        stage.devices[device].drive.limit(None);
-        // A disk that went dark while its program ended is still to be cut, at its next start.
-        if !stage.devices[device].drive.is_dark() {
-            stage.devices[device].cut = None;
-        }
+        spare(stage, device);
         stage.plan(0, Happening::Boot(device));
         stage.heal_line(device);
     }
 }
 
-/// Everybody agrees, and everything that was promised is everywhere it should be.
-fn judge(stage: &Stage) -> Verdict {
-    let hq = running(stage, HQ)?;
-    for device in 0..stage.devices.len() {
-        let replica = running(stage, device)?;
-        let db = replica.db();
-        stage.judge("I2", device, verdict::check_i02(db))?;
-        stage.judge("I5", device, verdict::check_i05(db))?;
-        stage.judge("I7", device, verdict::check_i07(db))?;
-        stage.judge("I10", device, verdict::check_i10(db))?;
-        stage.judge("I14", device, verdict::check_i14(db))?;
-        stage.judge("I13", device, verdict::check_i13(db, hq.identity().origin))?;
-        if device != HQ {
-            stage.judge("I11", device, verdict::check_i11(replica, hq))?;
-        }
+/// Nothing that was planned for a device strikes any more.
+fn spare(stage: &mut Stage, device: usize) {
+    stage.ambushes[device] = None;
+    stage.calm_until_ms[device] = 0;
+    stage.devices[device].drive.spare();
+    stage.devices[device].drive.plan(None);
+    stage.devices[device].drive.limit(None);
+    // A disk that went dark while its program ended is still to be cut, at its next start.
+    if !stage.devices[device].drive.is_dark() {
+        stage.devices[device].cut = None;
     }
-    stage.judge("I11", HQ, verdict::check_i11_at_hq(hq, &stage.ledger))
+}
+
+/// Whatever a device shows is true, whether or not it is all.
+fn judge(stage: &Stage, device: usize) -> Verdict {
+    let (replica, hq) = (running(stage, device)?, stage.devices[HQ].origin());
+    let db = replica.db();
+    stage.judge("I2", device, verdict::check_i02(db))?;
+    stage.judge("I5", device, verdict::check_i05(db))?;
+    stage.judge("I7", device, verdict::check_i07(db))?;
+    stage.judge("I10", device, verdict::check_i10(db))?;
+    stage.judge("I14", device, verdict::check_i14(db))?;
+    stage.judge("I13", device, verdict::check_i13(db, hq))?;
+    stage.look_at_reads(device)
 }
 
 fn running(stage: &Stage, device: usize) -> Result<&Replica, Box<Violation>> {
@@ -202,8 +267,8 @@ fn report(mut stage: Stage) -> Report {
         let Some(running) = &device.running else { continue };
         let db = running.replica.db();
         for store in 1..=stage.size.stores {
-            for (_, table) in workload::digests(db, store).unwrap_or_default() {
-                digest.update(&table);
+            for sum in workload::sums(db, store).unwrap_or_default().into_values() {
+                digest.update(&sum.to_be_bytes());
             }
         }
         for ((_, origin), seq) in verdict::vector(db).unwrap_or_default() {
@@ -214,7 +279,11 @@ fn report(mut stage: Stage) -> Report {
         stage.figures.parked += parked.unwrap_or(0).unsigned_abs();
     }
     stage.figures.acknowledged = stage.ledger.total();
-    stage.figures.mishaps = stage.losses.lost + stage.losses.repeated + stage.losses.damaged;
+    stage.figures.mishaps = stage.losses.harmed();
+    stage.figures.checkouts = stage.sold.iter().sum();
+    stage.figures.store_days = stage.sold.iter().map(|sold| sold / STORE_DAY).sum();
     digest.update(stage.figures.to_line().as_bytes());
-    Report { digest: *digest.finalize().as_bytes(), figures: stage.figures }
+    digest.update(stage.coverage.to_line().as_bytes());
+    let Stage { figures, coverage, .. } = stage;
+    Report { digest: *digest.finalize().as_bytes(), figures, coverage }
 }
