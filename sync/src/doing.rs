@@ -20,9 +20,7 @@ pub struct Doing {
 impl Hub {
     /// What goes on at this moment.
     pub fn doing(&self) -> Doing {
-        let any = |is: fn(&Session) -> bool| {
-            self.peers.values().any(|peer| is(&peer.session))
-        };
+        let any = |is: fn(&Session) -> bool| self.peers.values().any(|peer| is(&peer.session));
         Doing {
             alone: any(|session| !session.is_up()),
             asking: any(|session| session.is_up() && !session.is_known()),

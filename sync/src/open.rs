@@ -13,6 +13,7 @@ use crate::{
     planted::{self, Fault},
     row_id,
 };
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::{
     fs::File,
@@ -267,6 +268,9 @@ pub fn by_hand(path: &Path) -> Result<Connection, OpenError> {
 fn set_up(db: &Connection, path: &Path, cache_kib: u32) -> Result<(), OpenError> {
     let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
     db.busy_timeout(std::time::Duration::ZERO).map_err(failed)?;
+    // Otherwise a statement is prepared anew for every other value that is bound to it: SQLite might find a better plan
+    // for just that value. Each question of the engine has one plan.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     db.execute_batch(&format!(
         "PRAGMA page_size=4096;
          PRAGMA journal_mode=WAL;

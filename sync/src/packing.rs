@@ -3,8 +3,10 @@
 //! A few hundred bytes can unpack to gigabytes. So the size is declared, read first, and bounded; and only one form of
 //! compressed body is taken, in which no memory is asked for beside that size.
 
+use std::cell::RefCell;
 use std::io;
 
+use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe;
 
 /// The largest body that is unpacked.
@@ -20,16 +22,34 @@ const SIZE_FIELD_FLAGS: u8 = 0b1100_0000;
 /// The rest of the flags of a body that was compressed in one piece: no window, no checksum, no dictionary.
 const ONE_PIECE: u8 = 0b0010_0000;
 
+thread_local! {
+    /// Their working memory is asked for once: for a small body that costs more than all the packing.
+    static PACKER: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// The body compressed, if that is smaller.
 pub fn pack(body: &[u8]) -> Option<Vec<u8>> {
-    let packed = zstd::bulk::compress(body, ZSTD_LEVEL).ok()?;
+    let packed = PACKER.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            *kept = Compressor::new(ZSTD_LEVEL).ok();
+        }
+        kept.as_mut()?.compress(body).ok()
+    })?;
     (packed.len() < body.len() && declared_bytes(&packed).is_ok()).then_some(packed)
 }
 
 /// The body that was packed.
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, PackingError> {
     let bytes = declared_bytes(packed)?;
-    let body = zstd::bulk::decompress(packed, bytes).map_err(PackingError::Damaged)?;
+    let body = UNPACKER.with_borrow_mut(|kept| {
+        let unpacker = match kept {
+            Some(unpacker) => unpacker,
+            None => kept.insert(Decompressor::new()?),
+        };
+        unpacker.decompress(packed, bytes)
+    });
+    let body = body.map_err(PackingError::Damaged)?;
     if body.len() == bytes { Ok(body) } else { Err(PackingError::Size) }
 }
 

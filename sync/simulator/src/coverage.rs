@@ -172,7 +172,8 @@ mod tests {
     fn a_pair_that_was_never_met_is_the_rarest_and_an_impossible_one_is_none() {
         let mut coverage = Coverage::default();
         for (mishap, phase) in Mishap::all().flat_map(|m| Phase::all().map(move |p| (m, p))) {
-            if !IMPOSSIBLE.contains(&(mishap, phase)) && (mishap, phase) != (Mishap::Lie, Phase::Idle)
+            if !IMPOSSIBLE.contains(&(mishap, phase))
+                && (mishap, phase) != (Mishap::Lie, Phase::Idle)
             {
                 coverage.meet(mishap, &[phase]);
             }

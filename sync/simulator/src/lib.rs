@@ -4,6 +4,8 @@ pub mod dice;
 
 pub mod clocks;
 
+pub mod surface;
+
 pub mod platter;
 
 pub mod drive;
@@ -49,3 +51,5 @@ pub mod trading;
 pub mod mishaps;
 
 pub mod world;
+
+pub mod shrink;

@@ -4,6 +4,7 @@
 //! Names in the directory are the same: a created or deleted name survives only after a sync of the directory.
 
 use crate::dice::Dice;
+use crate::surface::Surface;
 use std::collections::BTreeMap;
 
 /// Disks keep or lose whole sectors.
@@ -73,14 +74,14 @@ enum Change {
 }
 
 impl Change {
-    fn apply(&self, file: &mut Vec<u8>) {
+    fn apply(&self, file: &mut Surface) {
         match self {
-            Change::Bytes { at, bytes } => put(file, *at, bytes),
-            Change::Length(length) => file.resize(*length, 0),
+            Change::Bytes { at, bytes } => file.write(*at, bytes),
+            Change::Length(length) => file.resize(*length),
         }
     }
 
-    fn apply_torn(&self, file: &mut Vec<u8>, dice: &mut Dice) {
+    fn apply_torn(&self, file: &mut Surface, dice: &mut Dice) {
         let Change::Bytes { at, bytes } = self else {
             if dice.chance(500) {
                 self.apply(file);
@@ -96,7 +97,7 @@ impl Change {
                     let border = ((at + done) / SECTOR_BYTES + 1) * SECTOR_BYTES - at;
                     let end = border.min(bytes.len());
                     if dice.chance(500) {
-                        put(file, at + done, &bytes[done..end]);
+                        file.write(at + done, &bytes[done..end]);
                     }
                     done = end;
                 }
@@ -105,19 +106,13 @@ impl Change {
     }
 }
 
-fn put(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
-    let end = at + bytes.len();
-    if file.len() < end {
-        file.resize(end, 0);
-    }
-    file[at..end].copy_from_slice(bytes);
-}
-
 #[derive(Debug, Clone, Default)]
 struct File {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
+    seen: Surface,
+    durable: Surface,
     unsynced: Vec<Change>,
+    /// Whether writes were thrown away that readers still see.
+    differs: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -200,7 +195,7 @@ impl Platter {
         for file in names.values_mut() {
             let bytes = self.files[*file].after_cut(loss, dice);
             *file = files.len();
-            files.push(File { seen: bytes.clone(), durable: bytes, unsynced: Vec::new() });
+            files.push(File { seen: bytes.clone(), durable: bytes, ..File::default() });
         }
         Platter {
             files,
@@ -271,10 +266,7 @@ impl Platter {
         if self.dark {
             return Err(Refusal::Io);
         }
-        let seen = &self.files[file.0].seen;
-        let found = seen.len().saturating_sub(at).min(out.len());
-        out[..found].copy_from_slice(&seen[seen.len().min(at)..][..found]);
-        Ok(found)
+        Ok(self.files[file.0].seen.read(at, out))
     }
 
     /// Length of a file.
@@ -307,10 +299,13 @@ impl Platter {
     /// succeed and keep nothing.
     pub fn sync(&mut self, file: FileId) -> Result<(), Refusal> {
         let done = self.step(Operation::Sync);
-        let File { durable, unsynced, .. } = &mut self.files[file.0];
+        let synced = &mut self.files[file.0];
         match done {
-            Ok(()) => unsynced.drain(..).for_each(|change| change.apply(durable)),
-            Err(_) if !self.dark => unsynced.clear(),
+            Ok(()) => synced.sync(),
+            Err(_) if !self.dark => {
+                synced.differs |= !synced.unsynced.is_empty();
+                synced.unsynced.clear();
+            }
             Err(_) => {}
         }
         self.counts.syncs += u64::from(done.is_ok());
@@ -324,7 +319,21 @@ impl File {
         self.unsynced.push(change);
     }
 
-    fn after_cut(&self, loss: Loss, dice: &mut Dice) -> Vec<u8> {
+    fn sync(&mut self) {
+        for change in self.unsynced.drain(..) {
+            match &change {
+                // What came later in the same blocks becomes durable with it, or is cut off below.
+                Change::Bytes { at, bytes }
+                    if !self.differs && at + bytes.len() <= self.seen.len() =>
+                {
+                    self.durable.take_over(&self.seen, *at, bytes.len());
+                }
+                change => change.apply(&mut self.durable),
+            }
+        }
+    }
+
+    fn after_cut(&self, loss: Loss, dice: &mut Dice) -> Surface {
         let mut bytes = self.durable.clone();
         for change in &self.unsynced {
             match loss {

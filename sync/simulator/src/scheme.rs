@@ -29,8 +29,8 @@ impl Default for Size {
 }
 
 impl Size {
-    /// Store-days: each store sells more than enough for one, at three pos.
-    pub const DAYS: Size = Size { stores: 4, pos: 3, minutes: 18, sale_every_ms: 5_000 };
+    /// Store-days: two stores that sell for several, at three pos each.
+    pub const DAYS: Size = Size { stores: 2, pos: 3, minutes: 16, sale_every_ms: 1_000 };
 
     /// Mean time between two faults of one kind at one place: six of them in a run, however short it is.
     pub fn fault_every_ms(&self) -> i64 {
@@ -103,7 +103,7 @@ impl Faults {
         Faults {
             swarm: Swarm::roll(&dice.split("swarm")),
             mode: if mode { Mode::Safety } else { Mode::Liveness },
-            earnest_keys: dice.split("earnest").chance(125),
+            earnest_keys: dice.split("earnest").chance(63),
             clocks: ClockWorld::roll(&mut dice.split("clocks")),
             supply: Supply {
                 between_ms: between_ms * i64::from(size.minutes) / 30,
@@ -146,6 +146,41 @@ impl Faults {
     }
 }
 
+/// A run as somebody ordered it: what is not said is left to the seed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Order {
+    /// How large it is.
+    pub size: Size,
+    /// The kinds of fault that strike.
+    pub swarm: Option<Swarm>,
+    /// What it is to show.
+    pub mode: Option<Mode>,
+}
+
+impl Order {
+    /// A run of this size, all else left to the seed.
+    pub fn of(size: Size) -> Order {
+        Order { size, ..Order::default() }
+    }
+
+    /// The faults of one seed.
+    pub fn faults(&self, seed: u64) -> Faults {
+        let rolled = Faults::roll(&Dice::new(seed).split("faults"), self.size);
+        Faults {
+            swarm: self.swarm.unwrap_or(rolled.swarm),
+            mode: self.mode.unwrap_or(rolled.mode),
+            ..rolled
+        }
+    }
+
+    /// The options that order it, for a command line.
+    pub fn options(&self) -> String {
+        let swarm = self.swarm.map_or(String::new(), |swarm| format!(" --faults {swarm}"));
+        let mode = self.mode.map_or(String::new(), |mode| format!(" --mode {}", mode.name()));
+        self.size.options() + &swarm + &mode
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +203,15 @@ mod tests {
     fn a_size_names_what_makes_it_unusual() {
         assert_eq!(Size::default().options(), "");
         assert_eq!(Size { pos: 3, ..Size::default() }.options(), " --pos 3");
+    }
+
+    #[test]
+    fn an_order_overrides_its_seed_and_says_how() {
+        let lone = Swarm::default().with(Mishap::Lie);
+        let order = Order { swarm: Some(lone), mode: Some(Mode::Safety), ..Order::default() };
+        assert_eq!(order.options(), " --faults lie --mode safety");
+        assert_eq!((order.faults(7).swarm, order.faults(7).mode), (lone, Mode::Safety));
+        assert_eq!(order.faults(7).clocks, Order::default().faults(7).clocks);
     }
 
     #[test]

@@ -59,13 +59,7 @@ impl Effect {
     }
 
     /// The row of this key was put in place, or taken away.
-    pub fn owned(
-        &mut self,
-        table: &'static str,
-        store: u32,
-        key: i64,
-        values: Option<&[Value]>,
-    ) {
+    pub fn owned(&mut self, table: &'static str, store: u32, key: i64, values: Option<&[Value]>) {
         let sum = values.map(|values| row_sum(values.iter().map(ValueRef::from)));
         self.rows.push(Left { table, store, key: Some(key), sum });
     }
@@ -157,7 +151,10 @@ mod tests {
 
     #[test]
     fn a_reader_sees_all_facts_and_the_newest_owned_row_of_its_vector() {
-        assert_eq!(expected(1, &[], 3), Sums::from([("price", sum(&[1, 10])), ("sale", sum(&[10]))]));
+        assert_eq!(
+            expected(1, &[], 3),
+            Sums::from([("price", sum(&[1, 10])), ("sale", sum(&[10]))])
+        );
         let both = sum(&[10]).wrapping_add(sum(&[20]));
         assert_eq!(expected(2, &[], 3), Sums::from([("price", sum(&[1, 20])), ("sale", both)]));
     }

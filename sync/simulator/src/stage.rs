@@ -131,6 +131,8 @@ pub struct Stage {
     pub size: Size,
     /// What may go wrong.
     pub faults: Faults,
+    /// The options that order this run.
+    pub options: String,
     /// What comes.
     pub agenda: Agenda<Happening>,
     /// All devices, HQ first.
@@ -183,7 +185,7 @@ impl Stage {
             at_ms: self.at_ms,
             device: self.devices[device].name().to_owned(),
             what,
-            options: self.size.options(),
+            options: self.options.clone(),
         })
     }
 

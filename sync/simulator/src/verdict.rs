@@ -36,6 +36,14 @@ pub struct Violation {
     pub options: String,
 }
 
+impl Violation {
+    /// Its line in a file of seeds: how to run it again, then what it was.
+    pub fn seed_line(&self) -> String {
+        let Violation { invariant, seed, device, what, options, .. } = self;
+        format!("{seed}{options} : {invariant} at {device}, {}", what.replace('\n', " "))
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Violation { invariant, seed, at_ms, device, what, options } = self;

@@ -15,7 +15,7 @@ use crate::keys;
 use crate::ledger::{Ledger, Vector};
 use crate::liar::Liar;
 use crate::network::Losses;
-use crate::scheme::{Faults, Mode, STORE_DAY, Size};
+use crate::scheme::{Mode, Order, STORE_DAY, Size};
 use crate::shadow::Effect;
 use crate::stage::{HQ, Happening, Line, Stage, Verdict};
 use crate::swarm::Mishap;
@@ -44,11 +44,12 @@ pub struct Report {
 
 /// Runs one seed of this size, with the faults that the seed allows.
 pub fn run(seed: u64, size: Size) -> Result<Report, Box<Violation>> {
-    run_with(seed, size, Faults::roll(&Dice::new(seed).split("faults"), size))
+    run_order(seed, &Order::of(size))
 }
 
-/// Runs one seed with these faults.
-pub fn run_with(seed: u64, size: Size, faults: Faults) -> Result<Report, Box<Violation>> {
+/// Runs one seed as it was ordered.
+pub fn run_order(seed: u64, order: &Order) -> Result<Report, Box<Violation>> {
+    let (size, faults) = (order.size, order.faults(seed));
     let dice = Dice::new(seed);
     drive::unmount_all();
     keys::forget_all();
@@ -59,6 +60,7 @@ pub fn run_with(seed: u64, size: Size, faults: Faults) -> Result<Report, Box<Vio
         seed,
         size,
         faults,
+        options: order.options(),
         agenda: Agenda::default(),
         lines: devices.iter().map(|_| Line::default()).collect(),
         calm_until_ms: devices.iter().map(|_| 0).collect(),

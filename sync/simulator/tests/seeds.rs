@@ -1,7 +1,5 @@
 //! Seeds that once found a bug, and the same seed twice
 
-use selvedge_simulator::scheme::Size;
-use selvedge_simulator::world;
 use std::process::{Command, Output};
 
 fn simulate(options: &[&str]) -> Output {
@@ -33,13 +31,19 @@ fn one_seed_alone_goes_as_it_does_among_others() {
 fn seeds_that_found_a_bug_find_nothing_any_more() {
     let lines = include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#'));
     for line in lines {
-        let seed = line.split_whitespace().next().and_then(|word| word.parse().ok());
-        let seed = seed.unwrap_or_else(|| panic!("a line starts with a seed: {line}"));
-        let size = Size { minutes: 30, sale_every_ms: 15_000, ..Size::default() };
-        if let Err(violation) = world::run(seed, size) {
-            panic!("{violation}\nfound before: {line}");
-        }
+        let (run, _) = line.split_once(" : ").unwrap_or_else(|| panic!("no colon in: {line}"));
+        let words: Vec<&str> = ["--seed"].into_iter().chain(run.split_whitespace()).collect();
+        let output = simulate(&words);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}\nfound before: {line}");
     }
+}
+
+#[test]
+fn a_seed_ends_alike_on_disks_in_memory_and_on_disks_in_files() {
+    let run = ["--seeds", "4", "--from", "21", "--minutes", "2"];
+    let in_files = [run.as_slice(), &["--files"]].concat();
+    assert_eq!(last_line(&simulate(&run)), last_line(&simulate(&in_files)));
 }
 
 #[test]
