@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-build setup-bench setup-check setup-test check test bench demo pictures rows fonts \
+.PHONY: help setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
 	format lints pure units tests binaries release simulator whole-simulator licences replicas-agree screens-hold
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -34,7 +34,7 @@ check: setup-check format lints pure units simulator ## the inner loop: format, 
 test: setup-test format lints pure tests whole-simulator licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
-bench: setup-bench release ## print each figure beside its target (release build)
+bench: setup-rivals release ## print each figure beside its target (release build)
 	$(TARGET)/release/lab bench
 
 pictures: setup-bench release ## take a picture of every screen into pictures/, day and night, in every size
@@ -53,6 +53,9 @@ setup-build:
 
 setup-bench:
 	@.ci/setup build browser
+
+setup-rivals:
+	@.ci/setup build browser rivals
 
 setup-check:
 	@.ci/setup build nextest

@@ -8,6 +8,8 @@ pub mod payload;
 
 pub mod apply;
 
+pub mod ingest;
+
 pub mod latency;
 
 pub mod idle;
@@ -19,6 +21,8 @@ pub mod tour;
 pub mod push;
 
 pub mod search;
+
+pub mod rivals;
 
 use crate::bench_desk::Fault;
 use crate::figure::{Figure, Kept};
@@ -33,12 +37,14 @@ const BENCHES: &[(&str, Measure)] = &[
     ("receipt", receipt::measure),
     ("payload", payload::measure),
     ("apply", apply::measure),
+    ("ingest", ingest::measure),
     ("latency", latency::measure),
     ("idle", idle::measure),
     ("paint", paint::measure),
     ("tour", tour::measure),
     ("push", push::measure),
     ("search", search::measure),
+    ("rivals", rivals::measure),
 ];
 
 /// Runs one bench in this process. None when there is no such bench.
