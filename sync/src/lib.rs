@@ -62,6 +62,8 @@ pub mod open;
 
 pub mod person_keys;
 
+pub mod scrub;
+
 pub mod allow_row;
 
 pub mod allow_list;

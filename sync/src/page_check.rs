@@ -69,6 +69,53 @@ pub fn reserve(db: &Connection) -> bool {
     done == ffi::SQLITE_OK
 }
 
+/// What a look at one page of a database file has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageState {
+    /// It is what was written.
+    Whole,
+    /// It is not, or it does not read.
+    Rotten,
+    /// The file ends before it.
+    Absent,
+}
+
+/// Looks at a page on the disk, past all that SQLite remembers of it.
+pub fn look(db: &Connection, number: u32) -> PageState {
+    let Some(file) = file_of(db, ffi::SQLITE_FCNTL_FILE_POINTER) else { return PageState::Absent };
+    let (mut page, mut length) = ([0; PAGE_BYTES], 0);
+    let at = (i64::from(number) - 1) * PAGE_BYTES as i64;
+    // SAFETY: the file is open and was filled by `open`; `length` is one writable number.
+    let known = unsafe { file_size(file, &raw mut length) } == ffi::SQLITE_OK;
+    if known && length <= at {
+        return PageState::Absent;
+    }
+    let whole = read_below(file, &mut page, at) == ffi::SQLITE_OK && page_sum::holds(&page, number);
+    if whole || page_sum::is_unused(number.into()) { PageState::Whole } else { PageState::Rotten }
+}
+
+/// Whether this connection was ever refused a page or a frame of the log because of its sum.
+pub fn has_met_rot(db: &Connection) -> bool {
+    [ffi::SQLITE_FCNTL_FILE_POINTER, ffi::SQLITE_FCNTL_JOURNAL_POINTER].into_iter().any(|which| {
+        // SAFETY: `file_of` has made sure that `open` has filled it.
+        file_of(db, which).is_some_and(|file| unsafe { (*open_of(file)).has_met_rot })
+    })
+}
+
+/// The database file of a connection, or its log, if it lies on this layer.
+fn file_of(db: &Connection, which: c_int) -> Option<*mut ffi::sqlite3_file> {
+    let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
+    // SAFETY: the handle is open, and this control writes one pointer.
+    let done = unsafe {
+        ffi::sqlite3_file_control(db.handle(), c"main".as_ptr(), which, (&raw mut file).cast())
+    };
+    // SAFETY: SQLite hands out a file that it keeps open, though perhaps one that has never been opened.
+    let ours = done == ffi::SQLITE_OK
+        && !file.is_null()
+        && std::ptr::eq(unsafe { (*file).pMethods }, &METHODS);
+    ours.then_some(file)
+}
+
 fn register(below: *mut ffi::sqlite3_vfs, name: CString) {
     // SAFETY: a registered layer stays where it is.
     let under = unsafe { &*below };
@@ -106,7 +153,12 @@ struct Handle {
 }
 
 /// What is kept about an open file.
-enum Open {
+struct Open {
+    what: What,
+    has_met_rot: bool,
+}
+
+enum What {
     /// A database: every page is checked.
     Pages(Box<[u8; PAGE_BYTES]>),
     /// A write-ahead log: every frame is checked.
@@ -192,13 +244,14 @@ unsafe extern "C" fn open(
         }
         return done;
     }
-    let open = if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
-        Open::Pages(Box::new([0; PAGE_BYTES]))
+    let what = if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
+        What::Pages(Box::new([0; PAGE_BYTES]))
     } else if flags & ffi::SQLITE_OPEN_WAL != 0 {
-        Open::Log(LogWatch::default())
+        What::Log(LogWatch::default())
     } else {
-        Open::Other
+        What::Other
     };
+    let open = Open { what, has_met_rot: false };
     let handle = Handle {
         methods: ffi::sqlite3_file { pMethods: &METHODS },
         open: Box::into_raw(Box::new(open)),
@@ -230,22 +283,26 @@ unsafe extern "C" fn read(
         (std::slice::from_raw_parts_mut(out.cast::<u8>(), length as usize), open_of(file))
     };
     let done = read_below(file, out, at);
-    let holds = match open {
-        Open::Other => return done,
-        Open::Pages(_) => match done {
+    let holds = match &open.what {
+        What::Other => return done,
+        What::Pages(_) => match done {
             ffi::SQLITE_OK => page_holds(out, at.cast_unsigned()),
             // A page that is asked for whole was once written: a file that ends before it has lost its end.
             ffi::SQLITE_IOERR_SHORT_READ => out.len() < PAGE_BYTES,
             _ => return done,
         },
-        Open::Log(watch) if done == ffi::SQLITE_OK => {
+        What::Log(watch) if done == ffi::SQLITE_OK => {
             let more =
                 |at: u64, out: &mut [u8]| read_below(file, out, at.cast_signed()) == ffi::SQLITE_OK;
             watch.holds(at.cast_unsigned(), out, &more)
         }
-        Open::Log(_) => return done,
+        What::Log(_) => return done,
     };
-    if holds || planted::is(Fault::RotServed) { done } else { ffi::SQLITE_IOERR_DATA }
+    if holds || planted::is(Fault::RotServed) {
+        return done;
+    }
+    open.has_met_rot = true;
+    ffi::SQLITE_IOERR_DATA
 }
 
 /// SQLite reads less than a page only to look at the head of a file, and then reads that page whole.
@@ -265,13 +322,13 @@ unsafe extern "C" fn write(
     // SAFETY: SQLite gives `length` readable bytes, and a handle that `open` has filled.
     let (bytes, open) =
         unsafe { (std::slice::from_raw_parts(from.cast::<u8>(), length as usize), open_of(file)) };
-    match open {
-        Open::Other => pass!(file.xWrite(from, length, at) else ffi::SQLITE_IOERR_WRITE),
-        Open::Log(watch) => {
+    match &mut open.what {
+        What::Other => pass!(file.xWrite(from, length, at) else ffi::SQLITE_IOERR_WRITE),
+        What::Log(watch) => {
             watch.wrote(at.cast_unsigned(), bytes.len());
             pass!(file.xWrite(from, length, at) else ffi::SQLITE_IOERR_WRITE)
         }
-        Open::Pages(page) => {
+        What::Pages(page) => {
             // Where the eight bytes are not reserved, a sum would stand on what SQLite keeps there.
             let Some(number) = page_sum::page_at(at.cast_unsigned(), bytes.len())
                 .filter(|number| *number > 1 || page_sum::reserves(bytes))
