@@ -11,6 +11,7 @@ use crate::{
     marks::Marks,
     origin::{Origin, Stream},
     replica::Replica,
+    scrub::Scrub,
     session::{Beat, Key, Lane, Session},
     talk::{Event, HubSettings, Input, Now, Output, PeerId},
     topics::Kind,
@@ -46,11 +47,13 @@ pub struct Hub {
     /// Rows of the allow-list at the last look.
     known: usize,
     pub(crate) parked: u64,
+    scrub: Scrub,
 }
 
 impl Hub {
     /// A hub whose lines are all down. The nonce tells this start from others.
     pub fn new(replica: &Replica, settings: HubSettings, nonce: u64) -> rusqlite::Result<Hub> {
+        let beat_ms = settings.beat_ms;
         let mut hub = Hub {
             settings,
             nonce,
@@ -61,6 +64,7 @@ impl Hub {
             refused: 0,
             known: replica.all_known().count(),
             parked: count_parked(replica)?,
+            scrub: Scrub::new(beat_ms),
         };
         if hub.settings.has_parent {
             hub.conversation(&PeerId::Parent);
@@ -98,6 +102,9 @@ impl Hub {
             }
         }
         self.pump(replica, now, &mut outputs);
+        if let Err(cause) = replica.scrub(&mut self.scrub, now.steady) {
+            outputs.push(Output::Event(Event::NotKept { reason: cause.to_string() }));
+        }
         outputs
     }
 

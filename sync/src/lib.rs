@@ -112,6 +112,10 @@ pub mod receive;
 
 pub mod project;
 
+pub mod rot;
+
+pub mod rebuild;
+
 pub mod session;
 
 pub mod marks;

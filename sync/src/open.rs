@@ -120,6 +120,12 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// A read of this file was refused because of rot.
+    pub(crate) fn rot_in(path: PathBuf) -> OpenError {
+        let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_DATA);
+        OpenError::Sqlite { path, cause: rusqlite::Error::SqliteFailure(failure, None) }
+    }
+
     /// Whether a page or a frame of the log is not what was written.
     pub fn is_rot(&self) -> bool {
         match self {
@@ -253,6 +259,16 @@ fn connect(path: &Path, vfs: Option<&str>, flags: OpenFlags) -> Result<Connectio
         return Err(OpenError::Setting { path: path.to_owned(), setting });
     }
     Ok(db)
+}
+
+/// Opens a file that has rotted, for reading what still reads.
+pub(crate) fn salvage(path: &Path, vfs: Option<&str>) -> Result<Connection, OpenError> {
+    let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
+    let layer = page_check::lenient_over(vfs).ok_or_else(|| OpenError::Setting {
+        path: path.to_owned(),
+        setting: "the layer that checks its pages",
+    })?;
+    Connection::open_with_flags_and_vfs(path, READS, layer.as_str()).map_err(failed)
 }
 
 /// Opens a file for the hands of a tool or a test: pages are checked, and no setting is read back.

@@ -29,8 +29,20 @@ pub fn is_rot(cause: &rusqlite::Error) -> bool {
     }
 }
 
+/// How the names begin of layers that let a log end where it is broken, whoever has broken it.
+const LENIENT: &str = "lenient-";
+
 /// The name of the checking layer over a layer, or over SQLite's own; None where there is no such layer.
 pub fn over(below: Option<&str>) -> Option<String> {
+    layer(below, PREFIX)
+}
+
+/// As `over`, for reading what a rotten database still gives: its log may end too early.
+pub fn lenient_over(below: Option<&str>) -> Option<String> {
+    layer(below, LENIENT)
+}
+
+fn layer(below: Option<&str>, prefix: &str) -> Option<String> {
     static REGISTERING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = REGISTERING.lock().unwrap_or_else(PoisonError::into_inner);
     let below = below.map(CString::new).transpose().ok()?;
@@ -42,14 +54,14 @@ pub fn over(below: Option<&str>) -> Option<String> {
     }
     // SAFETY: a registered layer has a name that ends with a zero.
     let name = unsafe { CStr::from_ptr((*below).zName) }.to_str().ok()?.to_owned();
-    if name.starts_with(PREFIX) {
+    if name.starts_with(PREFIX) || name.starts_with(LENIENT) {
         return Some(name);
     }
-    let name = format!("{PREFIX}{name}");
+    let name = format!("{prefix}{name}");
     let text = CString::new(name.clone()).ok()?;
     // SAFETY: as above.
     if unsafe { ffi::sqlite3_vfs_find(text.as_ptr()) }.is_null() {
-        register(below, text);
+        register(below, text, prefix == LENIENT);
     }
     Some(name)
 }
@@ -98,7 +110,7 @@ pub fn look(db: &Connection, number: u32) -> PageState {
 pub fn has_met_rot(db: &Connection) -> bool {
     [ffi::SQLITE_FCNTL_FILE_POINTER, ffi::SQLITE_FCNTL_JOURNAL_POINTER].into_iter().any(|which| {
         // SAFETY: `file_of` has made sure that `open` has filled it.
-        file_of(db, which).is_some_and(|file| unsafe { (*open_of(file)).has_met_rot })
+        file_of(db, which).is_some_and(|file| unsafe { open_of(file).has_met_rot })
     })
 }
 
@@ -116,7 +128,7 @@ fn file_of(db: &Connection, which: c_int) -> Option<*mut ffi::sqlite3_file> {
     ours.then_some(file)
 }
 
-fn register(below: *mut ffi::sqlite3_vfs, name: CString) {
+fn register(below: *mut ffi::sqlite3_vfs, name: CString, lenient: bool) {
     // SAFETY: a registered layer stays where it is.
     let under = unsafe { &*below };
     let layer = ffi::sqlite3_vfs {
@@ -125,7 +137,7 @@ fn register(below: *mut ffi::sqlite3_vfs, name: CString) {
         pNext: std::ptr::null_mut(),
         zName: name.into_raw(),
         pAppData: below.cast(),
-        xOpen: Some(open),
+        xOpen: Some(if lenient { open_lenient } else { open }),
         xDelete: Some(delete),
         xAccess: Some(access),
         xFullPathname: Some(full_path),
@@ -218,6 +230,25 @@ macro_rules! hand_down {
             }
         }
     }};
+}
+
+unsafe extern "C" fn open_lenient(
+    layer: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    file: *mut ffi::sqlite3_file,
+    flags: c_int,
+    flags_out: *mut c_int,
+) -> c_int {
+    // SAFETY: the arguments are handed on as they came; a file that has opened is ours.
+    unsafe {
+        let done = open(layer, name, file, flags, flags_out);
+        if done == ffi::SQLITE_OK
+            && let What::Log(watch) = &mut open_of(file).what
+        {
+            watch.be_lenient();
+        }
+        done
+    }
 }
 
 unsafe extern "C" fn open(
@@ -343,28 +374,27 @@ unsafe extern "C" fn write(
     }
 }
 
-unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, length: i64) -> c_int {
-    pass!(file.xTruncate(length) else ffi::SQLITE_IOERR_TRUNCATE)
+/// Methods that go through as they are.
+macro_rules! passed {
+    ($($name:ident = $method:ident ( $($argument:ident : $type:ty),* ) else $missing:ident;)*) => {$(
+        unsafe extern "C" fn $name(file: *mut ffi::sqlite3_file, $($argument: $type),*) -> c_int {
+            pass!(file.$method($($argument),*) else ffi::$missing)
+        }
+    )*};
 }
 
-unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
-    pass!(file.xSync(flags) else ffi::SQLITE_IOERR_FSYNC)
-}
-
-unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c_int {
-    pass!(file.xFileSize(out) else ffi::SQLITE_IOERR_FSTAT)
-}
-
-unsafe extern "C" fn lock(file: *mut ffi::sqlite3_file, wanted: c_int) -> c_int {
-    pass!(file.xLock(wanted) else ffi::SQLITE_IOERR_LOCK)
-}
-
-unsafe extern "C" fn unlock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
-    pass!(file.xUnlock(level) else ffi::SQLITE_IOERR_UNLOCK)
-}
-
-unsafe extern "C" fn check_reserved(file: *mut ffi::sqlite3_file, out: *mut c_int) -> c_int {
-    pass!(file.xCheckReservedLock(out) else ffi::SQLITE_IOERR_CHECKRESERVEDLOCK)
+passed! {
+    truncate = xTruncate(length: i64) else SQLITE_IOERR_TRUNCATE;
+    sync = xSync(flags: c_int) else SQLITE_IOERR_FSYNC;
+    file_size = xFileSize(out: *mut i64) else SQLITE_IOERR_FSTAT;
+    lock = xLock(wanted: c_int) else SQLITE_IOERR_LOCK;
+    unlock = xUnlock(level: c_int) else SQLITE_IOERR_UNLOCK;
+    check_reserved = xCheckReservedLock(out: *mut c_int) else SQLITE_IOERR_CHECKRESERVEDLOCK;
+    sector_size = xSectorSize() else SQLITE_OK;
+    shared_map = xShmMap(number: c_int, bytes: c_int, extend: c_int, out: *mut *mut c_void)
+        else SQLITE_IOERR_SHMMAP;
+    shared_lock = xShmLock(first: c_int, count: c_int, flags: c_int) else SQLITE_IOERR_SHMLOCK;
+    shared_unmap = xShmUnmap(delete: c_int) else SQLITE_OK;
 }
 
 unsafe extern "C" fn control(
@@ -379,94 +409,34 @@ unsafe extern "C" fn control(
     pass!(file.xFileControl(wish, argument) else ffi::SQLITE_NOTFOUND)
 }
 
-unsafe extern "C" fn sector_size(file: *mut ffi::sqlite3_file) -> c_int {
-    pass!(file.xSectorSize() else 4_096)
-}
-
 unsafe extern "C" fn characteristics(file: *mut ffi::sqlite3_file) -> c_int {
     // A part of a page cannot be checked.
     pass!(file.xDeviceCharacteristics() else 0) & !ffi::SQLITE_IOCAP_SUBPAGE_READ
-}
-
-unsafe extern "C" fn shared_map(
-    file: *mut ffi::sqlite3_file,
-    number: c_int,
-    bytes: c_int,
-    extend: c_int,
-    out: *mut *mut c_void,
-) -> c_int {
-    pass!(file.xShmMap(number, bytes, extend, out) else ffi::SQLITE_IOERR_SHMMAP)
-}
-
-unsafe extern "C" fn shared_lock(
-    file: *mut ffi::sqlite3_file,
-    first: c_int,
-    count: c_int,
-    flags: c_int,
-) -> c_int {
-    pass!(file.xShmLock(first, count, flags) else ffi::SQLITE_IOERR_SHMLOCK)
 }
 
 unsafe extern "C" fn shared_barrier(file: *mut ffi::sqlite3_file) {
     pass!(file.xShmBarrier() else ())
 }
 
-unsafe extern "C" fn shared_unmap(file: *mut ffi::sqlite3_file, delete: c_int) -> c_int {
-    pass!(file.xShmUnmap(delete) else ffi::SQLITE_OK)
+/// Functions of the layer that go through as they are.
+macro_rules! handed_down {
+    ($($name:ident = $function:ident ( $($argument:ident : $type:ty),* ) else $missing:ident;)*) => {$(
+        unsafe extern "C" fn $name(layer: *mut ffi::sqlite3_vfs, $($argument: $type),*) -> c_int {
+            hand_down!(layer.$function($($argument),*) else ffi::$missing)
+        }
+    )*};
 }
 
-unsafe extern "C" fn delete(
-    layer: *mut ffi::sqlite3_vfs,
-    name: *const c_char,
-    sync_names: c_int,
-) -> c_int {
-    hand_down!(layer.xDelete(name, sync_names) else ffi::SQLITE_IOERR_DELETE)
-}
-
-unsafe extern "C" fn access(
-    layer: *mut ffi::sqlite3_vfs,
-    name: *const c_char,
-    what: c_int,
-    out: *mut c_int,
-) -> c_int {
-    hand_down!(layer.xAccess(name, what, out) else ffi::SQLITE_IOERR_ACCESS)
-}
-
-unsafe extern "C" fn full_path(
-    layer: *mut ffi::sqlite3_vfs,
-    name: *const c_char,
-    room: c_int,
-    out: *mut c_char,
-) -> c_int {
-    hand_down!(layer.xFullPathname(name, room, out) else ffi::SQLITE_CANTOPEN)
-}
-
-unsafe extern "C" fn randomness(
-    layer: *mut ffi::sqlite3_vfs,
-    length: c_int,
-    out: *mut c_char,
-) -> c_int {
-    hand_down!(layer.xRandomness(length, out) else 0)
-}
-
-unsafe extern "C" fn sleep(layer: *mut ffi::sqlite3_vfs, microseconds: c_int) -> c_int {
-    hand_down!(layer.xSleep(microseconds) else 0)
-}
-
-unsafe extern "C" fn current_day(layer: *mut ffi::sqlite3_vfs, out: *mut f64) -> c_int {
-    hand_down!(layer.xCurrentTime(out) else ffi::SQLITE_ERROR)
-}
-
-unsafe extern "C" fn current_time(layer: *mut ffi::sqlite3_vfs, out: *mut i64) -> c_int {
-    hand_down!(layer.xCurrentTimeInt64(out) else ffi::SQLITE_ERROR)
-}
-
-unsafe extern "C" fn last_error(
-    layer: *mut ffi::sqlite3_vfs,
-    room: c_int,
-    out: *mut c_char,
-) -> c_int {
-    hand_down!(layer.xGetLastError(room, out) else 0)
+handed_down! {
+    delete = xDelete(name: *const c_char, sync_names: c_int) else SQLITE_IOERR_DELETE;
+    access = xAccess(name: *const c_char, what: c_int, out: *mut c_int) else SQLITE_IOERR_ACCESS;
+    full_path = xFullPathname(name: *const c_char, room: c_int, out: *mut c_char)
+        else SQLITE_CANTOPEN;
+    randomness = xRandomness(length: c_int, out: *mut c_char) else SQLITE_OK;
+    sleep = xSleep(microseconds: c_int) else SQLITE_OK;
+    current_day = xCurrentTime(out: *mut f64) else SQLITE_ERROR;
+    current_time = xCurrentTimeInt64(out: *mut i64) else SQLITE_ERROR;
+    last_error = xGetLastError(room: c_int, out: *mut c_char) else SQLITE_OK;
 }
 
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {

@@ -85,6 +85,7 @@ pub type ReadLog<'a> = dyn Fn(u64, &mut [u8]) -> bool + 'a;
 pub struct LogWatch {
     headed: Option<u64>,
     unsure_from: Option<u64>,
+    lenient: bool,
 }
 
 /// SQLite's running sum over a log.
@@ -136,7 +137,7 @@ impl LogWatch {
     pub fn wrote(&mut self, at: u64, length: usize) {
         let length = length as u64;
         if at == 0 && length == LOG_HEAD_BYTES {
-            *self = LogWatch::default();
+            (self.headed, self.unsure_from) = (None, None);
         } else if let Some(frame) = frame_beginning(at).filter(|_| length == FRAME_HEAD_BYTES) {
             self.headed = Some(frame);
             if self.unsure_from == Some(frame) {
@@ -149,6 +150,11 @@ impl LogWatch {
         }
     }
 
+    /// Lets a log end where it is broken: for reading what is left of it.
+    pub fn be_lenient(&mut self) {
+        self.lenient = true;
+    }
+
     fn is_sure(&self, frame: u64) -> bool {
         self.unsure_from.is_none_or(|from| frame < from)
     }
@@ -157,7 +163,7 @@ impl LogWatch {
     pub fn holds(&self, at: u64, bytes: &[u8], read: &ReadLog<'_>) -> bool {
         let length = bytes.len() as u64;
         if at == 0 && length == LOG_HEAD_BYTES {
-            return head_holds(bytes) || !read(LOG_HEAD_BYTES, &mut [0]);
+            return self.lenient || head_holds(bytes) || !read(LOG_HEAD_BYTES, &mut [0]);
         }
         if let Some(frame) = page_of_frame(at, length).filter(|frame| self.is_sure(*frame)) {
             let mut whole = [0; FRAME_BYTES as usize];
@@ -167,8 +173,9 @@ impl LogWatch {
                 && Log::open(read).is_some_and(|log| log.proves(frame, &whole));
         }
         match frame_beginning(at).filter(|frame| length == FRAME_BYTES && self.is_sure(*frame)) {
-            Some(frame) => Log::open(read)
-                .is_none_or(|log| log.proves(frame, bytes) || !log.goes_on_after(frame, bytes)),
+            Some(frame) => Log::open(read).is_none_or(|log| {
+                self.lenient || log.proves(frame, bytes) || !log.goes_on_after(frame, bytes)
+            }),
             None => true,
         }
     }

@@ -52,6 +52,8 @@ pub enum Fault {
     OverdrawNotTold,
     /// A page whose sum is wrong is served.
     RotServed,
+    /// A database that is built anew leaves out what its device has written itself.
+    RebuildForgetsOwn,
     /// A blob lies there in clear.
     BlobInClear,
     /// The key of somebody who was erased is kept.

@@ -41,6 +41,7 @@ impl Replica {
             Ok(done) => done,
             Err(cause) => {
                 queue.clear();
+                self.notice_rot();
                 return Err(cause);
             }
         };

@@ -22,6 +22,7 @@ use crate::{
     open::{self, Migration, OpenError},
     origin::{Origin, Stream},
     outcome::{Committed, EntryMark, WriteError, in_doubt, not_committed},
+    page_check,
     permit::{check_ids, one_stream},
     person_keys::PersonKeys,
     planted::{self, Fault},
@@ -55,6 +56,7 @@ pub struct Replica {
     pub(crate) known: BTreeMap<Origin, Row>,
     pub(crate) parked: ParkedKeys,
     halted: Option<String>,
+    pub(crate) rotten: bool,
     path: PathBuf,
     pub(crate) vfs: Option<String>,
     pub(crate) person_keys: Option<PersonKeys>,
@@ -108,6 +110,7 @@ impl Replica {
             known: BTreeMap::new(),
             parked: ParkedKeys::new(),
             halted: None,
+            rotten: false,
             path,
             vfs,
             person_keys: None,
@@ -119,6 +122,9 @@ impl Replica {
             .and_then(|()| replica.retry_parked());
         ready.map_err(|cause| OpenError::Sqlite { path: replica.path.clone(), cause })?;
         if let Err(cause) = replica.forget_the_erased() {
+            if page_check::has_met_rot(&replica.db) {
+                return Err(OpenError::rot_in(replica.path));
+            }
             let path = PersonKeys::path_beside(&replica.path);
             return Err(OpenError::Erasure { path, cause: cause.to_string() });
         }
@@ -182,6 +188,9 @@ impl Replica {
             Ok(_) => {}
             Err(WriteError::InDoubt(cause)) => self.halted = Some(cause.to_string()),
             Err(_) => self.counter.set(base),
+        }
+        if done.is_err() {
+            self.notice_rot();
         }
         done
     }
@@ -285,6 +294,9 @@ impl Replica {
             Ok(value)
         })();
         hold(&self.capture).enter(Mode::Outside);
+        if done.is_err() {
+            self.notice_rot();
+        }
         done
     }
 
@@ -346,6 +358,11 @@ impl Replica {
     /// What signs for it.
     pub fn keys(&self) -> &Arc<dyn DeviceKeys> {
         &self.keys
+    }
+
+    /// Whether it lies on files of the system, not on a disk of the simulator.
+    pub(crate) fn lies_on_files(&self) -> bool {
+        self.vfs.is_none()
     }
 
     /// The database file.

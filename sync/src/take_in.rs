@@ -237,7 +237,7 @@ impl Inner<'_> {
                     draft.parked.extend(apply::wanted_keys(self.tables, origin, entry));
                     draft.rows += 1;
                     work.parked += 1;
-                    self.park(stream, origin, seq, &reason)?;
+                    park(self.db, (origin, stream, seq), &reason, self.now)?;
                 }
             }
         }
@@ -254,24 +254,6 @@ impl Inner<'_> {
             bytes += (blob.len() + BLOB_HEAD_BYTES) as u64;
         }
         Ok(bytes)
-    }
-
-    fn park(&self, stream: Stream, origin: Origin, seq: u64, why: &Parked) -> rusqlite::Result<()> {
-        self.db
-            .prepare_cached(
-                "INSERT INTO sync_parked (origin, stream, seq, reason, table_id, detail, parked_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute((
-                origin.get(),
-                stream.number(),
-                seq.cast_signed(),
-                why.reason.as_str(),
-                why.table,
-                &why.detail,
-                self.now.0,
-            ))?;
-        Ok(())
     }
 
     /// Moves the head in the draft, and keeps the seal once the whole frame is in.
@@ -292,6 +274,29 @@ struct Work<'a, P> {
     incoming: &'a mut Incoming<P>,
     head: LogHead,
     parked: usize,
+}
+
+/// Keeps the reason why an entry was not applied.
+pub(crate) fn park(
+    db: &Connection,
+    (origin, stream, seq): (Origin, Stream, u64),
+    why: &Parked,
+    now: Millis,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO sync_parked (origin, stream, seq, reason, table_id, detail, parked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute((
+        origin.get(),
+        stream.number(),
+        seq.cast_signed(),
+        why.reason.as_str(),
+        why.table,
+        &why.detail,
+        now.0,
+    ))?;
+    Ok(())
 }
 
 /// Applies an entry whole, or undoes it whole and says why.

@@ -68,6 +68,11 @@ pub fn open_in(dir: &std::path::Path, row: &Row) -> Replica {
 
 /// The same, with newer migrations behind the toy trade.
 pub fn open_with(dir: &std::path::Path, row: &Row, newer: &[Migration]) -> Replica {
+    Replica::open(settings(dir, row, newer)).unwrap()
+}
+
+/// What a replica in a folder of its own is opened with.
+pub fn settings(dir: &std::path::Path, row: &Row, newer: &[Migration]) -> Settings {
     let identity = Identity {
         device: row.device.clone(),
         origin: row.origin,
@@ -75,15 +80,14 @@ pub fn open_with(dir: &std::path::Path, row: &Row, newer: &[Migration]) -> Repli
         store: row.store,
         authority: authority().public(),
     };
-    let settings = Settings {
+    Settings {
         path: PathBuf::from(dir).join("store.db"),
         vfs: None,
         identity,
         keys: keys(row.origin.get()),
         migrations: [TRADE, newer].concat(),
         cache_kib: 2_048,
-    };
-    Replica::open(settings).unwrap()
+    }
 }
 
 impl Place {
@@ -103,6 +107,11 @@ impl Place {
         drop(replica);
         let replica = open_with(dir.path(), &row, newer);
         Place { replica, hub, dir, row }
+    }
+
+    /// Closes it and leaves its folder.
+    pub fn left(self) -> tempfile::TempDir {
+        self.dir
     }
 
     /// An act with its parts.
@@ -135,6 +144,13 @@ impl Place {
 
     /// What the shared tables and the derived sum hold.
     pub fn holds(&self) -> String {
+        holds(&self.replica)
+    }
+}
+
+/// What the shared tables and the derived sum of a replica hold.
+pub fn holds(replica: &Replica) -> String {
+    {
         let mut text = String::new();
         for sql in [
             "SELECT 'act ' || id || ' ' || at FROM act ORDER BY id",
@@ -142,7 +158,7 @@ impl Place {
             "SELECT 'rate ' || thing || ' ' || value || ' ' || coalesce(name, '-') FROM rate ORDER BY thing",
             "SELECT 'sum ' || thing || ' ' || amount FROM sum ORDER BY thing",
         ] {
-            let mut select = self.replica.db().prepare(sql).unwrap();
+            let mut select = replica.db().prepare(sql).unwrap();
             let lines: Vec<String> =
                 select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
             text.push_str(&lines.join("\n"));

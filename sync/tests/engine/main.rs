@@ -6,4 +6,5 @@ mod conversation;
 mod parking;
 mod persons;
 mod rights;
+mod rot;
 mod write;

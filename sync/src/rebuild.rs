@@ -1,0 +1,412 @@
+//! Builds a database anew from what a rotten one still gives
+//!
+//! No page that fails its sum is served, here either. What does read is enough for most: the log holds every entry, so
+//! the tables are made from it again, and what belongs to this device alone is copied row by row. An entry that does not
+//! read is missing in the new database too; peers give it back, or it is named as lost.
+
+use crate::{
+    ahead,
+    allow_list::Row,
+    apply::{self, ParkedKeys, Prepared, Scope},
+    capture::Mode,
+    changelog::{self, Appender},
+    entry_reader::Reader,
+    hlc::Millis,
+    identity::Settings,
+    open::{self, OpenError},
+    origin::{Origin, Stream},
+    page_check,
+    planted::{self, Fault},
+    replica::{Replica, hold},
+    rot::{beside, mark_beside},
+    seal::Seal,
+    take_in::{careful, park},
+};
+use rusqlite::{Connection, OptionalExtension, config::DbConfig, types::Value};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Entries of one transaction.
+const ENTRIES_AT_ONCE: u64 = 500;
+
+/// Tables that are made again with the log, or by opening.
+const MADE_AGAIN: [&str; 8] = [
+    "sync_log",
+    "sync_lane",
+    "sync_head",
+    "sync_seal",
+    "sync_parked",
+    "sync_migration",
+    "replicated",
+    "replicated_column",
+];
+
+/// What a rotten database has given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Salvage {
+    /// Entries that are in the new database.
+    pub entries: u64,
+    /// Rows of tables that are not replicated.
+    pub rows: u64,
+    /// Where the log did not read on.
+    pub missing: Vec<Missing>,
+    /// Tables of which some rows did not read.
+    pub torn_tables: Vec<String>,
+}
+
+/// Entries that did not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// Whose.
+    pub origin: Origin,
+    /// Of which stream.
+    pub stream: Stream,
+    /// The first of them; all behind it are missing too.
+    pub from: u64,
+}
+
+impl Salvage {
+    /// Whether all entries that this origin has written are there.
+    pub fn has_all_of(&self, origin: Origin) -> bool {
+        self.missing.iter().all(|missing| missing.origin != origin)
+    }
+}
+
+/// Opens the database of a device; if it has rotted, it is built anew first, and the rotten one lies beside it.
+pub fn open(settings: impl Fn() -> Settings) -> Result<(Replica, Option<Salvage>), OpenError> {
+    let path = settings().path;
+    let failed = |cause: io::Error| OpenError::Lock { path: path.clone(), cause };
+    take_place(&path).map_err(failed)?;
+    if !mark_beside(&path).exists() {
+        match Replica::open(settings()) {
+            Err(cause) if cause.is_rot() => {}
+            opened => return opened.map(|replica| (replica, None)),
+        }
+    }
+    let new = beside(&path, ".new");
+    for ending in ["", "-wal", "-shm"] {
+        remove(&beside(&new, ending)).map_err(failed)?;
+    }
+    let salvage = build(&path, Settings { path: new.clone(), ..settings() })?;
+    sync_folder(&path).map_err(failed)?;
+    fs::rename(&new, beside(&path, ".ready")).map_err(failed)?;
+    take_place(&path).map_err(failed)?;
+    Ok((Replica::open(settings())?, Some(salvage)))
+}
+
+/// Puts a database that is ready into the place of the rotten one. Begun again after a power cut, it ends the same.
+fn take_place(path: &Path) -> io::Result<()> {
+    let ready = beside(path, ".ready");
+    if !ready.exists() {
+        return Ok(());
+    }
+    for ending in ["", "-wal"] {
+        let (rotten, aside) = (beside(path, ending), beside(path, &format!(".aside{ending}")));
+        if rotten.exists() {
+            fs::rename(rotten, aside)?;
+        }
+    }
+    remove(&beside(path, "-shm"))?;
+    remove(&mark_beside(path))?;
+    sync_folder(path)?;
+    fs::rename(ready, path)?;
+    sync_folder(path)
+}
+
+fn remove(path: &PathBuf) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Names are durable once their folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Builds a new database at the path of the settings from a rotten one, and closes it.
+pub fn build(rotten: &Path, settings: Settings) -> Result<Salvage, OpenError> {
+    let path = settings.path.clone();
+    let failed = |cause| OpenError::Sqlite { path: path.clone(), cause };
+    let old = open::salvage(rotten, settings.vfs.as_deref())?;
+    let mut new = Replica::open(settings)?;
+    let mut salvage = Salvage::default();
+    new.salvage_admission(&old).map_err(failed)?;
+    for (origin, stream) in lanes(&old).unwrap_or_default() {
+        new.salvage_lane(&old, origin, stream, &mut salvage).map_err(failed)?;
+        if stream == Stream::CHAIN {
+            new.learn_who_counts().map_err(failed)?;
+        }
+    }
+    new.retry_parked().map_err(failed)?;
+    new.salvage_own_tables(&old, &mut salvage).map_err(failed)?;
+    let emptied = new.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+    match emptied.map_err(failed)? {
+        0 => Ok(salvage),
+        busy => {
+            assert_eq!(busy, 1, "a log is in the file or it is not");
+            Err(OpenError::InUse { path })
+        }
+    }
+}
+
+/// All lanes of a log, the chain first: it names who counts.
+fn lanes(old: &Connection) -> rusqlite::Result<Vec<(Origin, Stream)>> {
+    let mut lanes = Vec::new();
+    let mut select = old.prepare("SELECT origin, stream FROM sync_lane ORDER BY stream, origin")?;
+    let mut rows = select.query([])?;
+    // A lane that does not read ends the list: its entries come again from others.
+    while let Ok(Some(row)) = rows.next() {
+        if let (Some(origin), Some(stream)) =
+            (Origin::new(row.get(0)?), Stream::from_number(row.get(1)?))
+        {
+            lanes.push((origin, stream));
+        }
+    }
+    Ok(lanes)
+}
+
+/// An entry of a log that may not read.
+struct Kept {
+    entry: Vec<u8>,
+    next_counter: Option<u64>,
+}
+
+/// The entry with this seq; an error where it cannot be known whether there is one.
+fn kept(
+    old: &Connection,
+    origin: Origin,
+    stream: Stream,
+    seq: u64,
+) -> rusqlite::Result<Option<Kept>> {
+    old.prepare_cached(
+        "SELECT entry, next_counter FROM sync_log WHERE id =
+         (SELECT lane FROM sync_lane WHERE origin = ?1 AND stream = ?2) << 40 | ?3",
+    )?
+    .query_row((origin.get(), stream.number(), seq.cast_signed()), |row| {
+        let next_counter = row.get::<_, Option<i64>>(1)?.map(i64::cast_unsigned);
+        Ok(Kept { entry: row.get(0)?, next_counter })
+    })
+    .optional()
+}
+
+impl Replica {
+    fn salvage_admission(&mut self, old: &Connection) -> rusqlite::Result<()> {
+        let mut rows: Vec<Vec<u8>> = Vec::new();
+        if let Ok(mut select) = old.prepare("SELECT row FROM sync_admitted")
+            && let Ok(mut found) = select.query([])
+        {
+            while let Ok(Some(row)) = found.next() {
+                rows.extend(row.get(0).ok());
+            }
+        }
+        let rows: Vec<_> = rows.iter().filter_map(|row| Row::from_bytes(row).ok()).collect();
+        self.admit(&rows).map(drop)
+    }
+
+    /// Applies the entries of a lane again, as far as they read.
+    fn salvage_lane(
+        &mut self,
+        old: &Connection,
+        origin: Origin,
+        stream: Stream,
+        salvage: &mut Salvage,
+    ) -> rusqlite::Result<()> {
+        let own = origin == self.identity().origin;
+        if own && planted::is(Fault::RebuildForgetsOwn) {
+            return Ok(());
+        }
+        loop {
+            hold(&self.capture).enter(Mode::Engine);
+            let done = self.salvage_run(old, origin, stream);
+            hold(&self.capture).enter(Mode::Outside);
+            let (taken, is_end) = done?;
+            salvage.entries += taken;
+            if let Some(whole) = is_end {
+                if !whole {
+                    let from = self.head(stream, origin).seq + 1;
+                    salvage.missing.push(Missing { origin, stream, from });
+                }
+                break;
+            }
+        }
+        self.salvage_seals(old, origin, stream)
+    }
+
+    /// One transaction of it: how many entries, and at the end of the lane whether all of it has read.
+    fn salvage_run(
+        &mut self,
+        old: &Connection,
+        origin: Origin,
+        stream: Stream,
+    ) -> rusqlite::Result<(u64, Option<bool>)> {
+        let own = origin == self.identity().origin;
+        let Some(writer) = self.known.get(&origin).cloned() else { return Ok((0, Some(false))) };
+        let mut head = self.head(stream, origin);
+        let first = head.seq;
+        let mut parked = ParkedKeys::new();
+        let deaf = self.hook.deaf();
+        let tx = self.db.transaction()?;
+        let mut end = None;
+        let mut log = Appender::new(&tx)?;
+        let mut prepared = Prepared::new(&tx);
+        while end.is_none() && head.seq - first < ENTRIES_AT_ONCE {
+            let next = match kept(old, origin, stream, head.seq + 1) {
+                Ok(Some(next)) => next,
+                Ok(None) => {
+                    end = Some(!goes_on(old, origin, stream, head.seq));
+                    break;
+                }
+                Err(_) => {
+                    end = Some(false);
+                    break;
+                }
+            };
+            if head.lane == 0 {
+                head.lane = changelog::lane(&tx, stream, origin)?;
+            }
+            let behind = [&self.parked, &parked];
+            let scope = Scope { db: &tx, tables: &self.tables, parked: &behind, now: Millis(0) };
+            let done = careful(&scope, &mut prepared, &writer, stream, &next.entry)?;
+            let stamp =
+                Reader::open(&next.entry, origin).map_or(head.stamp, |entry| entry.header().stamp);
+            head = head.then(origin, stream, &next.entry, stamp);
+            log.append(&head, &next.entry, next.next_counter.filter(|_| own))?;
+            match done {
+                Ok(done) if done.ahead => {
+                    ahead::list(&tx, stream, origin, head.seq, self.tables.epoch())?;
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    parked.extend(apply::wanted_keys(&self.tables, origin, &next.entry));
+                    park(&tx, (origin, stream, head.seq), &why, Millis(0))?;
+                }
+            }
+        }
+        if !own && head.seq > first {
+            changelog::set_head(&tx, stream, origin, &head)?;
+        }
+        drop((log, prepared));
+        tx.commit()?;
+        drop(deaf);
+        if head.seq > 0 {
+            self.heads.insert((stream, origin), head);
+        }
+        self.parked.extend(parked);
+        Ok((head.seq - first, end))
+    }
+
+    /// Keeps the seals under which these entries are passed on.
+    fn salvage_seals(
+        &mut self,
+        old: &Connection,
+        origin: Origin,
+        stream: Stream,
+    ) -> rusqlite::Result<()> {
+        let head = self.head(stream, origin);
+        let mut seals: Vec<(Seal, u64)> = Vec::new();
+        let mut select = old.prepare(
+            "SELECT seq, session, age, signature, bytes FROM sync_seal
+             WHERE origin = ?1 AND stream = ?2 AND seq <= ?3 ORDER BY seq",
+        )?;
+        let mut rows = select.query((origin.get(), stream.number(), head.seq.cast_signed()))?;
+        while let Ok(Some(row)) = rows.next() {
+            let seal = Seal {
+                seq: row.get::<_, i64>(0)?.cast_unsigned(),
+                session: row.get::<_, i64>(1)?.cast_unsigned(),
+                age: row.get(2)?,
+                signature: row.get(3)?,
+            };
+            seals.push((seal, row.get::<_, i64>(4)?.cast_unsigned()));
+        }
+        self.keep_house(|db| {
+            seals.iter().try_for_each(|(seal, bytes)| {
+                changelog::keep_seal(db, stream, origin, seal, *bytes)
+            })
+        })
+    }
+
+    /// Copies what is not replicated and did not come back with the log.
+    fn salvage_own_tables(
+        &mut self,
+        old: &Connection,
+        salvage: &mut Salvage,
+    ) -> rusqlite::Result<()> {
+        let replicated: BTreeSet<String> =
+            self.tables.all().iter().map(|table| table.name.clone()).collect();
+        let names: Vec<String> = self
+            .db
+            .prepare(
+                "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
+                 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+            )?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        self.db.execute_batch("PRAGMA foreign_keys=OFF")?;
+        for name in names {
+            if MADE_AGAIN.contains(&name.as_str()) || replicated.contains(&name) {
+                continue;
+            }
+            let (rows, whole) = self.keep_house(|db| copy(old, db, &name))?;
+            salvage.rows += rows;
+            if !whole {
+                salvage.torn_tables.push(name);
+            }
+        }
+        self.db.execute_batch("PRAGMA foreign_keys=ON")?;
+        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true).map(drop)
+    }
+}
+
+/// Whether a lane has entries behind a place, or that cannot be known.
+fn goes_on(old: &Connection, origin: Origin, stream: Stream, seq: u64) -> bool {
+    let found = old
+        .prepare_cached(
+            "SELECT 1 FROM sync_log, (SELECT lane FROM sync_lane WHERE origin = ?1 AND stream = ?2)
+             WHERE id > (lane << 40 | ?3) AND id < (lane + 1) << 40 LIMIT 1",
+        )
+        .and_then(|mut select| {
+            select
+                .query_row((origin.get(), stream.number(), seq.cast_signed()), |_| Ok(()))
+                .optional()
+        });
+    !matches!(found, Ok(None))
+}
+
+/// Copies the rows of a table that are not there yet: how many, and whether all of them have read.
+fn copy(old: &Connection, new: &Connection, table: &str) -> rusqlite::Result<(u64, bool)> {
+    let quoted = table.replace('"', "\"\"");
+    let Ok(mut select) = old.prepare(&format!("SELECT * FROM \"{quoted}\"")) else {
+        // A newer build has made it, or the schema did not read.
+        return Ok((0, true));
+    };
+    let columns: Vec<String> =
+        select.column_names().map(|name| name.replace('"', "\"\"")).collect();
+    let places = vec!["?"; columns.len()].join(", ");
+    let mut insert = new.prepare(&format!(
+        "INSERT OR IGNORE INTO \"{quoted}\" (\"{}\") VALUES ({places})",
+        columns.join("\", \"")
+    ))?;
+    let Ok(mut rows) = select.query([]) else { return Ok((0, false)) };
+    let mut copied = 0;
+    loop {
+        match rows.next() {
+            Ok(Some(row)) => {
+                let values: Vec<Value> =
+                    (0..columns.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?;
+                copied += insert.execute(rusqlite::params_from_iter(values))? as u64;
+            }
+            Ok(None) => return Ok((copied, true)),
+            Err(cause) if page_check::is_rot(&cause) => return Ok((copied, false)),
+            Err(cause) => return Err(cause),
+        }
+    }
+}

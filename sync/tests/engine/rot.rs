@@ -1,0 +1,157 @@
+//! A bit flips on the disk, and the database is built anew
+
+use crate::desk::{Place, holds, row, settings};
+use rusqlite::Connection;
+use selvedge_sync::{
+    hlc::Millis,
+    open::{self, Migration, OpenError},
+    origin::{Role, Stream},
+    page_sum::PAGE_BYTES,
+    rebuild,
+    replica::Replica,
+    rot,
+    scrub::Scrub,
+};
+use std::{fs, os::unix::fs::FileExt, path::Path};
+
+const DAY_MS: i64 = 86_400_000;
+
+fn pos() -> selvedge_sync::allow_list::Row {
+    row("s0001-p01", 3, 1, Role::Pos)
+}
+
+/// A folder with a database that has sold and noted, closed.
+fn sold() -> (tempfile::TempDir, String) {
+    let own = pos();
+    let mut place = Place::new(&own, &[], false);
+    for no in 0..120 {
+        place.act(no, &[(no % 7, 1), (no % 5 + 10, 2)]);
+    }
+    let note = "INSERT INTO own_note (text) VALUES ('milk')";
+    place.write(200, |tx| tx.execute(note, [])).unwrap();
+    let text = place.holds();
+    (place.left(), text)
+}
+
+fn flip(path: &Path, at: u64) {
+    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x20], at).unwrap();
+}
+
+/// Opens a database, and again when a scrub finds rot.
+fn start(dir: &Path) -> (Replica, rebuild::Salvage) {
+    let open = || rebuild::open(|| settings(dir, &pos(), &[])).unwrap();
+    let (mut replica, salvage) = open();
+    if let Some(salvage) = salvage {
+        return (replica, salvage);
+    }
+    let mut scrub = Scrub::new(DAY_MS);
+    assert!(replica.scrub(&mut scrub, Millis(0)).unwrap(), "a day is enough to find it");
+    assert!(replica.is_rotten() && replica.halted().is_some());
+    drop(replica);
+    let (replica, salvage) = open();
+    (replica, salvage.expect("it was marked"))
+}
+
+#[test]
+fn whichever_page_rots_the_database_is_built_anew_with_all_that_reads() {
+    let (source, text) = sold();
+    let pages = fs::metadata(source.path().join("store.db")).unwrap().len() / PAGE_BYTES as u64;
+    let (mut whole, mut torn) = (0, 0);
+    for page in 0..pages {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.db");
+        fs::copy(source.path().join("store.db"), &path).unwrap();
+        flip(&path, page * PAGE_BYTES as u64 + 1_000 + page);
+        let (mut replica, salvage) = start(dir.path());
+        let log_is_whole = salvage.has_all_of(pos().origin) && salvage.entries == 120;
+        if log_is_whole {
+            assert_eq!(holds(&replica), text, "page {}", page + 1);
+            let notes: i64 = replica
+                .db()
+                .query_row("SELECT count(*) FROM own_note", [], |row| row.get(0))
+                .unwrap();
+            assert!(notes == 1 || salvage.torn_tables == ["own_note"], "page {}", page + 1);
+            whole += 1;
+        } else {
+            torn += 1;
+        }
+        let before = replica.head(Stream::store(1).unwrap(), pos().origin).seq;
+        assert_eq!(before, salvage.entries);
+        let sold = replica.write(Millis(900), |tx| {
+            tx.execute("INSERT INTO act (id, at) VALUES (row_id(), 1)", [])
+        });
+        if log_is_whole {
+            assert_eq!(sold.unwrap().entry.unwrap().seq, 121, "it goes on where it was");
+        }
+        assert!(dir.path().join("store.db.aside").exists(), "the rotten one is kept");
+        assert!(!rot::mark_beside(&path).exists());
+    }
+    println!("{whole} of {pages} pages cost nothing, {torn} held a part of the log");
+    assert!(whole > torn && torn > 0);
+}
+
+#[test]
+fn rot_is_never_served() {
+    let (dir, _) = sold();
+    let path = dir.path().join("store.db");
+    let pages = fs::metadata(&path).unwrap().len() / PAGE_BYTES as u64;
+    for page in 0..pages {
+        flip(&path, page * PAGE_BYTES as u64 + 2_000);
+    }
+    assert!(
+        matches!(Replica::open(settings(dir.path(), &pos(), &[])), Err(cause) if cause.is_rot())
+    );
+    let by_hand = open::by_hand(&path).unwrap();
+    assert!(by_hand.prepare("SELECT * FROM act").is_err());
+}
+
+#[test]
+fn a_new_database_takes_its_place_whole_or_not_yet() {
+    let (dir, text) = sold();
+    let path = dir.path().join("store.db");
+    // Power went after the new database was ready, and before the rotten one was moved.
+    fs::copy(&path, dir.path().join("store.db.ready")).unwrap();
+    flip(&path, 1_000);
+    fs::write(dir.path().join("store.db-wal"), b"of the rotten one").unwrap();
+    let (replica, salvage) = rebuild::open(|| settings(dir.path(), &pos(), &[])).unwrap();
+    assert_eq!((holds(&replica), salvage), (text, None));
+    assert!(dir.path().join("store.db.aside-wal").exists());
+}
+
+#[test]
+fn a_file_from_before_gets_its_sums_at_its_first_start() {
+    let schema = [Migration { name: "0001_note", sql: "CREATE TABLE note (text TEXT) STRICT" }];
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("old file #1.db");
+    let older = Connection::open(&path).unwrap();
+    older
+        .execute_batch(
+            "PRAGMA journal_mode=WAL; CREATE TABLE note (text TEXT) STRICT;
+             CREATE TABLE sync_migration (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+             INSERT INTO sync_migration VALUES ('0001_note'); INSERT INTO note VALUES ('kept')",
+        )
+        .unwrap();
+    drop(older);
+    let count = |db: &Connection| -> i64 {
+        db.query_row("SELECT count(*) FROM note WHERE text = 'kept'", [], |row| row.get(0)).unwrap()
+    };
+    let opened = open::local(&path, None, &schema).unwrap_or_else(|cause| panic!("{cause}"));
+    assert_eq!(count(&opened), 1);
+    drop(opened);
+    assert_eq!(count(&open::by_hand(&path).unwrap()), 1, "it is checked from now on");
+    flip(&path, 500);
+    assert!(open::local(&path, None, &schema).is_err_and(|cause| cause.is_rot()));
+    // A flipped bit that takes the promise of sums away does not make it an older file.
+    let first = dir.path().join("new.db");
+    drop(open::local(&first, None, &schema).unwrap());
+    let file = fs::File::options().write(true).open(&first).unwrap();
+    file.write_all_at(&[0], 20).unwrap();
+    let refused = open::local(&first, None, &schema);
+    assert!(
+        refused
+            .is_err_and(|cause| cause.is_rot() && !matches!(cause, OpenError::WithoutSums { .. }))
+    );
+}
