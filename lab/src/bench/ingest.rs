@@ -13,12 +13,13 @@ use rand_chacha::ChaCha8Rng;
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::entry::{self, Header, Op, RowChange};
+use selvedge_sync::ext::Ext;
 use selvedge_sync::frame::Frame;
 use selvedge_sync::hlc::{Millis, Stamp};
 use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::incoming::{Incoming, Slice};
 use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
-use selvedge_sync::replica::{EPOCH, Replica};
+use selvedge_sync::replica::Replica;
 use selvedge_sync::row_id;
 use selvedge_sync::seal;
 use selvedge_sync::tables::{Table, Tables};
@@ -125,7 +126,8 @@ fn timed(
     }
     let (count, begun) = (frames.len(), std::time::Instant::now());
     let (commits, cpu_us) = cpu::of(|| {
-        let decoded: Result<Vec<Frame>, _> = frames.iter().map(|bytes| Frame::decode(bytes)).collect();
+        let decoded: Result<Vec<Frame>, _> =
+            frames.iter().map(|bytes| Frame::decode(bytes)).collect();
         take(hq, decoded?, SLICE)
     })?;
     let wall_s = begun.elapsed().as_secs_f64();
@@ -259,8 +261,8 @@ impl Device {
         }
         let tender = [("receipt", receipt), ("no", 1), ("kind", 2), ("amount_minor", total)];
         rows.push(row(find("tender")?, &tender));
-        let header = Header { epoch: EPOCH, stamp: Stamp::at(Millis(at_ms)), base };
-        Ok(entry::encode(self.origin, header, &rows, |table| {
+        let header = Header { epoch: tables.epoch(), stamp: Stamp::at(Millis(at_ms)), base };
+        Ok(entry::encode(self.origin, header, &Ext::NONE, &rows, |table| {
             &tables.numbered(table).expect("its rows were just made").layout
         })?)
     }
@@ -274,5 +276,5 @@ fn row(table: &Table, columns: &[(&str, i64)]) -> RowChange<'static> {
     };
     let values: Vec<Value> = table.columns.iter().map(value).collect();
     let values = Cow::Owned(values);
-    RowChange { table: table.id, op: Op::Insert, mask: 0, values, named: None }
+    RowChange { table: table.id, op: Op::Insert, mask: 0, seen: None, values, named: None }
 }

@@ -15,7 +15,8 @@ const PAIRS: u64 = 7;
 const CHECKOUTS: u64 = 2_000;
 const EXTENSION: &str = "tools/cloudsync.so";
 /// What the licence of sqlite-sync does not grant: to carry its payload over another network layer than its own.
-const ITS_LICENCE: &str = "its wire and apply are not measured: its licence grants no other network layer";
+const ITS_LICENCE: &str =
+    "its wire and apply are not measured: its licence grants no other network layer";
 
 /// What one run of the program says.
 struct Run {
