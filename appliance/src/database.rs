@@ -15,6 +15,7 @@ use selvedge_sync::changelog;
 use selvedge_sync::declared::TableError;
 use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::identity::{Identity, Settings};
+use selvedge_sync::incarnation;
 use selvedge_sync::marks::{AT_HQ, Marks};
 use selvedge_sync::open::{Migration, OpenError};
 use selvedge_sync::origin::{Origin, Role, Stream};
@@ -90,7 +91,7 @@ pub fn open(
     if admission.own().key != keys.public() {
         return Err(DatabaseError::OtherKey);
     }
-    let mut replica = Replica::open(Settings {
+    let mut replica = incarnation::open(Settings {
         path: folder.join(FILE_NAME),
         vfs: None,
         identity: Identity::admitted(admission),
@@ -160,11 +161,14 @@ impl Database {
                 stated.map(drop).map_err(|error| error.to_string())
             })),
         };
+        let own = replica.known(replica.identity().origin);
+        let label =
+            own.map_or_else(|| setup.admission.own().label.clone(), |row| row.label.clone());
         let engine = Engine::start(replica, settings, runtime)?;
         Ok(Database {
             engine,
             tables,
-            label: setup.admission.own().label.clone(),
+            label,
             key_class,
             folder: setup.folder.to_owned(),
             readers: Mutex::new(vec![reader]),

@@ -41,7 +41,7 @@ impl Hub {
             epoch_lowest,
             epoch_highest,
             vectors: vectors.collect(),
-            wanted: Vec::new(),
+            ticket: if replica.writer_state().needs_origin() { replica.writer.ticket } else { 0 },
             reply: peer.session.is_known(),
             credit_live: self.credit(name),
             credit_bulk: self.credit(name),
@@ -87,7 +87,8 @@ impl Hub {
                 planted::is(Fault::FrameAckedUncommitted) && (frame.stream(), frame.origin()) == key
             })
             .map(|frame| frame.last());
-        queued.max().unwrap_or(0).max(replica.head(key.0, key.1).seq)
+        let kept = replica.evidence_ends.get(&key).copied().unwrap_or(0);
+        queued.max().unwrap_or(0).max(kept).max(replica.head(key.0, key.1).seq)
     }
 
     /// What HQ has of a child's own entries, where that moved since it was told.

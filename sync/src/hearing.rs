@@ -1,7 +1,7 @@
 //! Takes in the messages of a conversation
 
 use crate::{
-    allow_list::Row,
+    allow_list::{Row, State},
     frame::Frame,
     hub::{Conversation, Hub, digest_of},
     incoming::Incoming,
@@ -61,6 +61,9 @@ impl Hub {
         signer: Origin,
     ) -> Result<Option<&'r Row>, String> {
         let Some(row) = replica.known(signer) else { return Ok(None) };
+        if row.state == State::Revoked {
+            return Err(format!("{} was revoked", row.device.as_str()));
+        }
         let may = match from {
             PeerId::Child(device) => row.device == *device,
             PeerId::Parent => {
@@ -118,7 +121,13 @@ impl Hub {
             .iter()
             .flat_map(|vector| vector.heads.iter().map(|head| (vector.stream, head.0, head.1)))
             .collect();
+        let own = replica.identity().origin;
         let at_hq = row.role == Role::Hq;
+        if *from == PeerId::Parent {
+            self.hear_parent(replica, &need.vectors);
+        } else if need.ticket != 0 {
+            self.hear_ask(row.clone(), need.ticket);
+        }
         let complete = heads.iter().all(|head| replica.head(head.0, head.1).seq >= head.2);
         let peer = self.heard(now, from, row);
         peer.build = need.build;
@@ -137,7 +146,10 @@ impl Hub {
         // Whoever asks anew may have lost what it was told, or never have got it.
         peer.told.clear();
         if *from == PeerId::Parent {
-            self.mark(now, &heads, at_hq);
+            let within = heads
+                .into_iter()
+                .filter(|head| head.1 != own || head.2 <= replica.head(head.0, head.1).seq);
+            self.mark(now, &within.collect::<Vec<_>>(), at_hq);
         } else {
             peer.session.want_ack(now.steady);
         }

@@ -6,6 +6,7 @@
 
 use crate::{
     allow_list::Row,
+    evidence::{Kept, Why},
     hlc::Millis,
     incoming::{Incoming, Outcome, Received, Slice},
     marks::Marks,
@@ -14,6 +15,7 @@ use crate::{
     scrub::Scrub,
     session::{Beat, Key, Lane, Session},
     talk::{Event, HubSettings, Input, Now, Output, PeerId},
+    to_tend::ToTend,
     topics::Kind,
     version,
 };
@@ -44,8 +46,10 @@ pub struct Hub {
     pub(crate) waiting: BTreeSet<Origin>,
     pub(crate) marks: Marks,
     pub(crate) refused: u64,
-    /// Rows of the allow-list at the last look.
-    known: usize,
+    /// How often the origins had been read at the last look.
+    origins_read: u64,
+    limits_changed: u64,
+    pub(crate) to_tend: ToTend,
     pub(crate) parked: u64,
     scrub: Scrub,
 }
@@ -62,7 +66,9 @@ impl Hub {
             waiting: BTreeSet::new(),
             marks: Marks::load(replica.db())?,
             refused: 0,
-            known: replica.all_known().count(),
+            origins_read: replica.origins_read,
+            limits_changed: replica.limits_changed,
+            to_tend: ToTend::default(),
             parked: count_parked(replica)?,
             scrub: Scrub::new(beat_ms),
         };
@@ -101,6 +107,7 @@ impl Hub {
                 Input::Tick => {}
             }
         }
+        self.tend(replica, now, &mut outputs);
         self.pump(replica, now, &mut outputs);
         if let Err(cause) = replica.scrub(&mut self.scrub, now.steady) {
             outputs.push(Output::Event(Event::NotKept { reason: cause.to_string() }));
@@ -125,6 +132,7 @@ impl Hub {
                 outputs.push(Output::Event(Event::NotKept { reason: cause.to_string() }));
             }
         }
+        self.tend(replica, now, &mut outputs);
         self.welcome(replica, now);
         self.pump(replica, now, &mut outputs);
         (outputs, !self.queue.is_empty())
@@ -132,14 +140,17 @@ impl Hub {
 
     /// Writers that waited may be known now: ask for their entries.
     fn welcome(&mut self, replica: &Replica, now: Now) {
-        let before = self.waiting.len();
-        self.waiting.retain(|origin| replica.known(*origin).is_none());
-        let learned = replica.all_known().count();
-        if learned == std::mem::replace(&mut self.known, learned) {
+        if replica.origins_read == std::mem::replace(&mut self.origins_read, replica.origins_read) {
             return;
         }
+        let before = self.waiting.len();
+        self.waiting.retain(|origin| replica.known(*origin).is_none());
         let any_unknown = self.peers.values().any(|peer| !peer.session.is_known());
-        if self.waiting.len() < before || any_unknown {
+        // Of an origin that is over more may count now than was taken.
+        let limits = std::mem::replace(&mut self.limits_changed, replica.limits_changed);
+        let more_counts = limits != replica.limits_changed;
+        self.to_tend.told_none_left = false;
+        if self.waiting.len() < before || any_unknown || more_counts {
             for peer in self.peers.values_mut() {
                 peer.session.want_need(now.steady);
             }
@@ -167,6 +178,13 @@ impl Hub {
                 }
             }
             Outcome::Known { seq } => session.take_frame(now.steady, (stream, origin), seq, 0),
+            Outcome::Evidence { why, last, kept } => {
+                if why == Why::Cut && kept != Kept::Not {
+                    session.take_frame(now.steady, (stream, origin), last, 0);
+                }
+                self.hear_evidence((&from, origin, stream), (why, last, kept), outputs);
+            }
+            Outcome::OwnPast(past) => self.hear_own_past(past),
             Outcome::Gap { .. } => session.gap(now.steady),
             Outcome::UnknownOrigin => {
                 self.waiting.insert(origin);
@@ -224,19 +242,11 @@ impl Hub {
         peer: &mut Conversation,
         outputs: &mut Vec<Output>,
     ) {
-        let own: BTreeSet<Origin> = match name {
-            PeerId::Parent => BTreeSet::new(),
-            PeerId::Child(device) => {
-                let rows = replica.all_known().filter(|row| row.device == *device);
-                rows.map(|row| row.origin).collect()
-            }
-        };
         let streams = streams_of(replica, name);
         loop {
             let heads = streams.iter().flat_map(|stream| {
                 replica.heads_of(*stream).map(|(origin, head)| ((*stream, origin), head.seq))
             });
-            let heads = heads.filter(|((_, origin), _)| !own.contains(origin));
             let Some(send) = peer.session.next_send(now.steady, heads) else { return };
             match replica.cut(send.key.0, send.key.1, send.first) {
                 Ok(Some(frame)) => {
@@ -297,7 +307,10 @@ pub(crate) fn streams_of(replica: &Replica, peer: &PeerId) -> Vec<Stream> {
 
 /// The digest of a stream's heads.
 pub(crate) fn digest_of(replica: &Replica, stream: Stream) -> [u8; 8] {
-    version::digest8(stream, replica.heads_of(stream).map(|(origin, head)| (origin, head.seq)))
+    // What lies beyond a cut does not count: one has taken it, the other has not.
+    let counts = |origin, seq: u64| seq.min(replica.limit(stream, origin).unwrap_or(seq));
+    let heads = replica.heads_of(stream).map(|(origin, head)| (origin, counts(origin, head.seq)));
+    version::digest8(stream, heads.filter(|(_, seq)| *seq > 0))
 }
 
 fn count_parked(replica: &Replica) -> rusqlite::Result<u64> {

@@ -1,6 +1,7 @@
 //! A frame that waits, and what became of it
 
 use crate::{
+    evidence::{Kept, Why},
     frame::{Frame, FrameError},
     origin::{Origin, Stream},
 };
@@ -49,8 +50,28 @@ pub enum Outcome {
     UnknownOrigin,
     /// Its writer may write nothing in this stream.
     ForeignStream,
+    /// It does not count, and is kept as proof.
+    Evidence {
+        /// Why it does not count.
+        why: Why,
+        /// Its last entry.
+        last: u64,
+        /// Whether it is kept.
+        kept: Kept,
+    },
+    /// It is of our own origin, and not what is here.
+    OwnPast(OtherPast),
     /// Its chain or seal is wrong.
     Refused(FrameError),
+}
+
+/// How another past of our own origin differs from what is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherPast {
+    /// It goes on where ours ends: this device was set back.
+    Ahead,
+    /// It holds other entries under the same numbers.
+    Forked,
 }
 
 /// One outcome, with whom and what it is about.

@@ -74,6 +74,12 @@ pub mod right_moves;
 
 pub mod escrow;
 
+pub mod spare;
+
+pub mod origins;
+
+pub mod reissued;
+
 pub mod topics;
 
 pub mod marking;
@@ -89,6 +95,9 @@ pub mod merge;
 pub mod ahead;
 
 pub mod parking;
+pub mod evidence;
+
+pub mod writer;
 
 pub mod apply;
 
@@ -101,12 +110,25 @@ pub mod permit;
 pub mod replica;
 
 pub mod erasure;
+pub mod beyond;
+
+pub mod handing_out;
+
+pub mod settling;
+
+pub mod fork;
+
+pub mod reissue;
+
+pub mod incarnation;
 
 pub mod cut;
 
 pub mod incoming;
 
 pub mod take_in;
+
+pub mod withheld;
 
 pub mod receive;
 
@@ -122,6 +144,8 @@ pub mod marks;
 
 pub mod talk;
 
+pub mod to_tend;
+
 pub mod hub;
 
 pub mod hearing;
@@ -129,5 +153,7 @@ pub mod hearing;
 pub mod composing;
 
 pub mod doing;
+
+pub mod tending;
 
 pub mod standing;

@@ -2,7 +2,7 @@
 
 use crate::{
     capture::CaptureError, entry::EntryError, escrow::EscrowError, hlc::Stamp, origin::Stream,
-    private::PrivateError,
+    private::PrivateError, writer::WriterState,
 };
 use rusqlite::ErrorCode;
 
@@ -71,6 +71,9 @@ pub enum WriteError<E> {
         "it is not known whether this was written: start again and look before repeating it ({0})"
     )]
     InDoubt(rusqlite::Error),
+    /// This device may not write under its origin (now).
+    #[error("nothing was written: {}", .0.sentence())]
+    MayNotWrite(WriterState),
     /// An earlier commit is in doubt.
     #[error("this database must be opened again before it takes a write: {0}")]
     Halted(String),

@@ -80,6 +80,20 @@ pub enum Fault {
     DefaultForgotten,
     /// A column goes by its place in the table instead of its number.
     NumberByPlace,
+    /// What lies beyond a cut is applied.
+    CutIgnored,
+    /// Two pasts of one origin are taken for one.
+    ForkIgnored,
+    /// What does not count is thrown away.
+    EvidenceDropped,
+    /// A device that was set back writes on under its origin.
+    SetBackIgnored,
+    /// A device takes a spare origin that another box with its image asked for.
+    TicketIgnored,
+    /// A device writes before its own history is there.
+    HistoryNotAwaited,
+    /// What a device had written and nobody takes is not written anew.
+    TailDropped,
 }
 
 impl Fault {

@@ -27,7 +27,7 @@ impl Replica {
         if due.is_empty() {
             return Ok(());
         }
-        let (tables, known) = (self.tables.clone(), self.known.clone());
+        let (tables, known) = (self.tables.clone(), self.origins.known.clone());
         self.keep_house(|tx| {
             let scope = Scope { db: tx, tables: &tables, parked: &[], now: Default::default() };
             for one in due {

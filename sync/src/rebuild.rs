@@ -248,7 +248,7 @@ impl Replica {
         stream: Stream,
     ) -> rusqlite::Result<(u64, Option<bool>)> {
         let own = origin == self.identity().origin;
-        let Some(writer) = self.known.get(&origin).cloned() else { return Ok((0, Some(false))) };
+        let Some(writer) = self.known(origin).cloned() else { return Ok((0, Some(false))) };
         let mut head = self.head(stream, origin);
         let first = head.seq;
         let mut parked = ParkedKeys::new();

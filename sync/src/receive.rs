@@ -50,6 +50,10 @@ impl Replica {
             assert!(before.is_none_or(|before| before.seq <= head.seq), "a vector never falls");
         }
         self.parked.extend(draft.parked);
+        for (key, last) in draft.evidence {
+            let end = self.evidence_ends.entry(key).or_default();
+            *end = (*end).max(last);
+        }
         self.clock.observe(now, draft.newest);
         if draft.allow_changed {
             self.learn_who_counts()?;
@@ -71,6 +75,7 @@ impl Replica {
     ) -> rusqlite::Result<(Vec<Received<P>>, Draft)> {
         let mut careful_from = usize::MAX;
         let deaf = self.hook.deaf();
+        let own = self.identity().origin;
         let (tx, taken) = loop {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let inner = Inner {
@@ -78,8 +83,9 @@ impl Replica {
                 tables: &self.tables,
                 parked: &self.parked,
                 heads: &self.heads,
-                known: &self.known,
                 keys: self.keys.as_ref(),
+                origins: &self.origins,
+                own,
                 now,
             };
             match inner.take_slice(queue, slice, careful_from)? {
@@ -130,7 +136,7 @@ impl Replica {
         if parked.is_empty() {
             return Ok(false);
         }
-        let (tables, known) = (self.tables.clone(), self.known.clone());
+        let (tables, known) = (self.tables.clone(), self.origins.known.clone());
         let (mut still, mut applied) = (ParkedKeys::new(), false);
         self.keep_house(|tx| {
             for (stream, origin, seq) in parked {

@@ -6,7 +6,7 @@
 
 use crate::{
     ahead,
-    allow_list::{self, Row, RowError, State},
+    allow_list::{self, Row},
     apply::ParkedKeys,
     capture::{self, Capture, Difference, DifferenceError, Mode},
     changelog::{self, Appender, LogHead},
@@ -14,6 +14,7 @@ use crate::{
     device_keys::DeviceKeys,
     entry::{self, Header, RowChange},
     epochs, escrow,
+    evidence::{self, Ends},
     ext::Ext,
     hlc::{Clock, Millis, Stamp},
     identity::{Identity, Settings},
@@ -21,16 +22,19 @@ use crate::{
     marking,
     open::{self, Migration, OpenError},
     origin::{Origin, Stream},
+    origins::{self, Origins},
     outcome::{Committed, EntryMark, WriteError, in_doubt, not_committed},
     page_check,
     permit::{check_ids, one_stream},
     person_keys::PersonKeys,
     planted::{self, Fault},
     preupdate::{self, Hook},
-    private, register, right_moves,
+    private, register, reissued, right_moves,
     row_id::{self, Counter},
+    spare,
     tables::{self, Tables},
     value::Value,
+    writer::{Writer, WriterState},
 };
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -50,10 +54,19 @@ pub struct Replica {
     pub(crate) tables: Tables,
     identity: Identity,
     pub(crate) keys: Arc<dyn DeviceKeys>,
-    counter: Counter,
+    pub(crate) counter: Counter,
     pub(crate) clock: Clock,
     pub(crate) heads: BTreeMap<(Stream, Origin), LogHead>,
-    pub(crate) known: BTreeMap<Origin, Row>,
+    pub(crate) origins: Origins,
+    /// How often the origins were read: whoever looks at them sees that they may have changed.
+    pub(crate) origins_read: u64,
+    /// How often it changed how far some origin counts.
+    pub(crate) limits_changed: u64,
+    pub(crate) beyond_is_stated: bool,
+    pub(crate) evidence_ends: Ends,
+    pub(crate) writer: Writer,
+    /// The database of the origin that this one goes on from.
+    pub(crate) predecessor: Option<(PathBuf, Origin)>,
     pub(crate) parked: ParkedKeys,
     halted: Option<String>,
     pub(crate) rotten: bool,
@@ -83,6 +96,10 @@ impl Replica {
             Migration { name: "0000_zz_allow_list", sql: allow_list::SCHEMA },
             Migration { name: "0000_zz_right_move", sql: right_moves::SCHEMA },
             Migration { name: "0000_zz_private_blob", sql: private::SCHEMA },
+            Migration { name: "0000_zz_beyond_cut", sql: origins::SCHEMA },
+            Migration { name: "0000_zz_evidence", sql: evidence::SCHEMA },
+            Migration { name: "0000_zz_reissued", sql: reissued::SCHEMA },
+            Migration { name: "0000_zz_spare", sql: spare::SCHEMA },
         ];
         let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
         counter.set(1);
@@ -97,6 +114,8 @@ impl Replica {
         let heads = changelog::heads(&db).map_err(failed)?;
         counter.set(heads.iter().filter_map(|head| head.2).max().unwrap_or(1));
         let newest = heads.iter().map(|head| head.1.stamp).max().unwrap_or(Stamp(0));
+        let evidence_ends = evidence::ends(&db).map_err(failed)?;
+        let writer = Writer::load(&db).map_err(failed)?;
         let mut replica = Replica {
             hook,
             db,
@@ -107,7 +126,13 @@ impl Replica {
             counter,
             clock: Clock::starting_at(newest),
             heads: heads.into_iter().map(|(key, head, _)| (key, head)).collect(),
-            known: BTreeMap::new(),
+            origins: Origins::default(),
+            origins_read: 0,
+            limits_changed: 0,
+            beyond_is_stated: false,
+            evidence_ends,
+            writer,
+            predecessor: None,
             parked: ParkedKeys::new(),
             halted: None,
             rotten: false,
@@ -172,6 +197,20 @@ impl Replica {
 
     /// The same, and the entry says more about itself: of which act in two streams it is a part, or what led to it.
     pub fn write_with<T, E>(
+        &mut self,
+        now: Millis,
+        ext: Ext,
+        deed: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<Committed<T>, WriteError<E>> {
+        match self.writer_state() {
+            WriterState::Ready => self.write_anyhow(now, ext, deed),
+            _ if self.halted.is_some() => self.write_anyhow(now, ext, deed),
+            state => Err(WriteError::MayNotWrite(state)),
+        }
+    }
+
+    /// Writes whether or not the trade may: for what the engine itself writes anew.
+    pub(crate) fn write_anyhow<T, E>(
         &mut self,
         now: Millis,
         ext: Ext,
@@ -260,7 +299,7 @@ impl Replica {
         assert_eq!(next.seq, head.seq + 1, "seq has no gaps");
         self.heads.insert(key, next);
         self.clock = clock;
-        if rows.iter().any(|row| row.table == tables::ALLOW_LIST) {
+        if rows.iter().any(|row| tables::says_who_counts(row.table)) {
             self.learn_who_counts().map_err(WriteError::InDoubt)?;
         }
         drop(rows);
@@ -300,34 +339,14 @@ impl Replica {
         done
     }
 
-    /// Reads again which origins count: rows of the admission, then of the replicated allow-list.
+    /// Reads again which origins count, and how far.
     pub(crate) fn learn_who_counts(&mut self) -> rusqlite::Result<()> {
-        let authority = self.identity.authority;
-        let mut known = BTreeMap::new();
-        let mut select = self.db.prepare_cached("SELECT row FROM sync_admitted")?;
-        let mut admitted = select.query([])?;
-        while let Some(row) = admitted.next()? {
-            if let Ok(row) = Row::from_bytes(row.get_ref(0)?.as_blob()?)
-                && row.verify(&authority).is_ok()
-            {
-                known.insert(row.origin, row);
-            }
-        }
-        let listed = allow_list::all(&self.db, &authority).map_err(|cause| match cause {
-            RowError::Database(cause) => cause,
-            other => rusqlite::Error::ToSqlConversionFailure(other.into()),
-        })?;
-        for row in listed {
-            match known.get(&row.origin) {
-                Some(admitted) if admitted.version > row.version => {}
-                _ => drop(known.insert(row.origin, row)),
-            }
-        }
-        known.retain(|_, row| matches!(row.state, State::Active | State::Closed));
-        drop(admitted);
-        drop(select);
-        self.known = known;
-        Ok(())
+        let origins = Origins::read(&self.db, &self.identity.authority)?;
+        let before = std::mem::replace(&mut self.origins, origins);
+        self.origins_read += 1;
+        self.limits_changed += u64::from(!self.origins.has_limits_of(&before));
+        self.beyond_is_stated = false;
+        self.look_back()
     }
 
     /// Says that no write may follow before the database is opened again.
@@ -394,14 +413,14 @@ impl Replica {
             .map(|((_, origin), head)| (*origin, *head))
     }
 
-    /// The signed row of an origin, when it counts.
+    /// The signed row of an origin, when its entries count at least up to a cut.
     pub fn known(&self, origin: Origin) -> Option<&Row> {
-        self.known.get(&origin)
+        self.origins.known.get(&origin)
     }
 
-    /// The rows of all origins that count.
+    /// The rows of all such origins.
     pub fn all_known(&self) -> impl Iterator<Item = &Row> {
-        self.known.values()
+        self.origins.known.values()
     }
 }
 

@@ -17,6 +17,20 @@ use rusqlite::Connection;
 /// Number of the engine's own table of who counts.
 pub const ALLOW_LIST: u32 = 4_000;
 
+/// Number of the engine's own table of spare origins that were handed out.
+pub const SPARE_CLAIM: u32 = 4_001;
+
+/// Number of the engine's own table of what was taken of an origin beyond its cut.
+pub const BEYOND_CUT: u32 = 4_002;
+
+/// Number of the engine's own table of what was written anew under another origin.
+pub const REISSUED: u32 = 4_003;
+
+/// Whether a change of this table changes who counts.
+pub fn says_who_counts(table: u32) -> bool {
+    [ALLOW_LIST, SPARE_CLAIM, BEYOND_CUT].contains(&table)
+}
+
 /// A replicated table and how its rows are read and written.
 #[derive(Debug, Clone)]
 pub struct Table {

@@ -6,10 +6,12 @@ use crate::{
     apply::{self, Done, ParkedKeys, Prepared, Scope},
     changelog::{self, Appender, LogHead},
     device_keys::DeviceKeys,
+    evidence::Ends,
     frame::{BLOB_HEAD_BYTES, Frame, FrameError},
     hlc::{Millis, Stamp},
     incoming::{Incoming, Outcome, Received, Slice},
     origin::{Origin, Stream},
+    origins::Origins,
     parking::{NotApplied, Parked, Reason},
     planted::{self, Fault},
     private,
@@ -29,6 +31,8 @@ pub(crate) struct Draft {
     /// A row came for which parked entries wait.
     pub(crate) unlocks: bool,
     pub(crate) rows: usize,
+    /// How far what came beyond cuts is kept.
+    pub(crate) evidence: Ends,
 }
 
 /// What became of a slice.
@@ -49,8 +53,9 @@ pub(crate) struct Inner<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) parked: &'a ParkedKeys,
     pub(crate) heads: &'a BTreeMap<(Stream, Origin), LogHead>,
-    pub(crate) known: &'a BTreeMap<Origin, Row>,
     pub(crate) keys: &'a dyn DeviceKeys,
+    pub(crate) origins: &'a Origins,
+    pub(crate) own: Origin,
     pub(crate) now: Millis,
 }
 
@@ -68,12 +73,17 @@ impl Inner<'_> {
             let key = (incoming.frame.stream(), incoming.frame.origin());
             let head = draft.heads.get(&key).or_else(|| self.heads.get(&key)).copied();
             let head = head.unwrap_or_else(|| LogHead::none(key.1, key.0));
-            let believed = self.known.values().find(|_| planted::is(Fault::StrangerBelieved));
-            let outcome = match self.known.get(&key.1).or(believed) {
+            let known = &self.origins.known;
+            let believed = known.values().find(|_| planted::is(Fault::StrangerBelieved));
+            let outcome = match known.get(&key.1).or(believed) {
                 None => Outcome::UnknownOrigin,
                 Some(writer) => {
                     let careful = frames >= careful_from;
-                    match self.take(incoming, writer, head, slice, careful, &mut draft)? {
+                    let withheld = match self.withhold(incoming, writer, &head, &mut draft)? {
+                        None => self.take(incoming, writer, head, slice, careful, &mut draft)?,
+                        withheld => withheld,
+                    };
+                    match withheld {
                         Some(outcome) => outcome,
                         None => return Ok(Taken::MustPark { frame: frames }),
                     }

@@ -1,9 +1,11 @@
 //! What a hub is told, and what it wants done
 
 use crate::{
+    evidence::Why,
     hlc::Millis,
-    origin::{DeviceId, Origin},
+    origin::{DeviceId, Origin, Stream},
     topics::Kind,
+    writer::WriterState,
 };
 
 /// The other side of a conversation.
@@ -80,6 +82,39 @@ pub enum Event {
         origin: Origin,
         /// How many.
         entries: usize,
+    },
+    /// A frame that does not count was kept as proof.
+    Evidence {
+        /// Who sealed it.
+        origin: Origin,
+        /// In which stream.
+        stream: Stream,
+        /// Why it does not count.
+        why: Why,
+        /// Its last entry.
+        last: u64,
+    },
+    /// This device may not write any more under its origin.
+    MayNotWrite {
+        /// Why.
+        state: WriterState,
+    },
+    /// All that this device wrote before is here: it may write.
+    Returned {
+        /// Entries of before that it has written anew.
+        entries: u64,
+    },
+    /// A device below was given a spare origin.
+    SpareGiven {
+        /// Which.
+        origin: Origin,
+        /// To whom.
+        device: DeviceId,
+    },
+    /// Something about origins could not be done now. It is tried again.
+    Untended {
+        /// What stands in the way.
+        reason: String,
     },
     /// Received entries were not kept; they will come again.
     NotKept {

@@ -67,14 +67,14 @@ pub struct Need {
     pub epoch_highest: u16,
     /// What the sender has, stream by stream. A stream that it does not take is not in the list.
     pub vectors: Vec<StreamHeads>,
-    /// From which entry on it wants what, where it found a gap.
-    pub wanted: Vec<Mark>,
     /// Whether this answers the other's need, and so wants no answer.
     pub reply: bool,
     /// How many bytes of live frames may be sent.
     pub credit_live: u32,
     /// How many bytes of bulk frames may be sent.
     pub credit_bulk: u32,
+    /// What it asks with for another origin: it may not write under the one that it has. 0 when it does not ask.
+    pub ticket: u64,
 }
 
 impl Ack {
@@ -138,8 +138,8 @@ impl Need {
                 message.uint(origin.get()).uint(*seq).bytes(chain8);
             }
         }
-        write_marks(&mut message, &self.wanted);
         message.truth(self.reply).uint(self.credit_live).uint(self.credit_bulk);
+        message.uint(self.ticket);
         signed(message, Need::TAG, keys)
     }
 
@@ -153,10 +153,10 @@ impl Need {
             epoch_lowest: reader.uint_up_to(u64::from(u16::MAX))? as u16,
             epoch_highest: reader.uint_up_to(u64::from(u16::MAX))? as u16,
             vectors: read_list(&mut reader, 2, read_stream_heads)?,
-            wanted: read_marks(&mut reader)?,
             reply: reader.truth()?,
             credit_live: reader.uint32()?,
             credit_bulk: reader.uint32()?,
+            ticket: reader.uint()?,
         };
         Unproven::close(bytes, reader, unknown, Need::TAG, need.origin, need)
     }
@@ -269,14 +269,14 @@ mod tests {
 
     #[test]
     fn a_build_with_a_long_name_is_still_heard() {
-        let mut need = need_of(vec![], vec![], true);
+        let mut need = need_of(vec![], 0, true);
         need.build = "ä".repeat(40) + "b";
         let bytes = need.encode(&keys());
         let heard = Need::decode(&bytes).unwrap().proven_by(&keys().public()).unwrap();
         assert_eq!(heard.build, "ä".repeat(32));
     }
 
-    fn need_of(vectors: Vec<StreamHeads>, wanted: Vec<Mark>, reply: bool) -> Need {
+    fn need_of(vectors: Vec<StreamHeads>, ticket: u64, reply: bool) -> Need {
         Need {
             nonce: 1,
             origin: origin(9),
@@ -284,10 +284,10 @@ mod tests {
             epoch_lowest: 1,
             epoch_highest: u16::MAX,
             vectors,
-            wanted,
             reply,
             credit_live: 0,
             credit_bulk: u32::MAX,
+            ticket,
         }
     }
 
@@ -334,10 +334,10 @@ mod tests {
         #[test]
         fn every_need_reads_back(
             vectors in proptest::collection::vec(stream_heads(), 0..5),
-            wanted in marks(),
+            ticket: u64,
             reply: bool,
         ) {
-            let need = need_of(vectors, wanted, reply);
+            let need = need_of(vectors, ticket, reply);
             let bytes = need.encode(&keys());
             prop_assert_eq!(Need::decode(&bytes).unwrap().proven_by(&keys().public()), Ok(need));
         }

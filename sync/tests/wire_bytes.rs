@@ -100,10 +100,10 @@ fn need() -> Need {
             StreamHeads { stream: Stream::CHAIN, heads: vec![] },
             StreamHeads { stream: store(), heads },
         ],
-        wanted: vec![(store(), origin(8), 70_001)],
         reply: false,
         credit_live: 262_144,
         credit_bulk: 262_144,
+        ticket: 0,
     }
 }
 

@@ -7,6 +7,7 @@ use selvedge_sync::{
     hlc::Millis,
     hub::Hub,
     identity::{Identity, Settings},
+    incarnation,
     open::Migration,
     origin::{DeviceId, Origin, Role, Stream},
     outcome::{Committed, WriteError},
@@ -71,6 +72,13 @@ pub fn open_with(dir: &std::path::Path, row: &Row, newer: &[Migration]) -> Repli
     Replica::open(settings(dir, row, newer)).unwrap()
 }
 
+/// Each start of a hub is another one.
+static NONCE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(100);
+
+fn hub_settings(has_parent: bool) -> HubSettings {
+    HubSettings { has_parent, slice_rows: 7, ..HubSettings::default() }
+}
+
 /// What a replica in a folder of its own is opened with.
 pub fn settings(dir: &std::path::Path, row: &Row, newer: &[Migration]) -> Settings {
     let identity = Identity {
@@ -96,8 +104,7 @@ impl Place {
         let mut replica = open_in(dir.path(), row);
         let rows: Vec<Row> = knows.iter().map(|row| (*row).clone()).chain([row.clone()]).collect();
         replica.admit(&rows).unwrap();
-        let settings = HubSettings { has_parent, slice_rows: 7, ..HubSettings::default() };
-        let hub = Hub::new(&replica, settings, 1).unwrap();
+        let hub = Hub::new(&replica, hub_settings(has_parent), 1).unwrap();
         Place { replica, hub, dir, row: row.clone() }
     }
 
@@ -112,6 +119,38 @@ impl Place {
     /// Closes it and leaves its folder.
     pub fn left(self) -> tempfile::TempDir {
         self.dir
+    }
+
+    /// The same place after a restart, under the origin that it was passed on to.
+    pub fn restarted(self) -> Place {
+        let Place { replica, hub, dir, row } = self;
+        drop((replica, hub));
+        Place::started(dir, row)
+    }
+
+    /// A copy of the place as its disk is now, not started.
+    pub fn image(&self) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(self.dir.path()).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+        copy
+    }
+
+    /// The place with another disk.
+    pub fn with_disk(self, dir: tempfile::TempDir) -> Place {
+        let Place { replica, hub, row, .. } = self;
+        drop((replica, hub));
+        Place::started(dir, row)
+    }
+
+    /// Starts what is on a disk that was first admitted with this row.
+    pub fn started(dir: tempfile::TempDir, row: Row) -> Place {
+        let replica = incarnation::open(settings(dir.path(), &row, &[])).unwrap();
+        let nonce = NONCE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let hub = Hub::new(&replica, hub_settings(true), nonce).unwrap();
+        Place { replica, hub, dir, row }
     }
 
     /// An act with its parts.

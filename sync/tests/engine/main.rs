@@ -3,6 +3,7 @@
 mod desk;
 
 mod conversation;
+mod forks;
 mod parking;
 mod persons;
 mod rights;

@@ -17,6 +17,7 @@ use selvedge_sync::replica::Replica;
 use selvedge_sync::standing::HubStatus;
 use selvedge_sync::talk::{Event, Input, Now, Output, PeerId};
 use selvedge_sync::topics::{self, Direction, Kind};
+use selvedge_sync::writer::WriterState;
 use tokio::sync::watch;
 
 use crate::connection::Taken;
@@ -186,6 +187,9 @@ impl State {
         }
         self.beat_at = now.steady.0 + self.work.beat_ms;
         let Some(hook) = self.work.before_beat.as_mut() else { return false };
+        if self.work.replica.writer_state() != WriterState::Ready {
+            return false;
+        }
         match self.work.replica.write(now.wall, |tx| hook(tx, now)) {
             Ok(done) => done.entry.is_some(),
             Err(error) => {
@@ -259,6 +263,21 @@ impl State {
             Event::Parked { origin, entries } => {
                 tracing::error!(%origin, entries, "entries were kept but cannot be applied");
             }
+            Event::Evidence { origin, stream, why, last } => {
+                let why = why.as_str();
+                tracing::error!(%origin, %stream, why, last, "a frame does not count and is kept as proof");
+            }
+            Event::MayNotWrite { state } => tracing::error!("{}", state.sentence()),
+            Event::Returned { entries } => {
+                tracing::info!(
+                    entries,
+                    "what this device wrote before is here; so many entries were written anew"
+                );
+            }
+            Event::SpareGiven { origin, device } => {
+                tracing::warn!(%origin, ?device, "a device goes on under a spare origin");
+            }
+            Event::Untended { reason } => tracing::error!(%reason, "it is tried again"),
             Event::NotKept { reason } => {
                 tracing::error!(%reason, "what came was not kept and will come again");
                 self.rest_until = now.steady.0 + REST_MS;
