@@ -119,6 +119,11 @@ impl<'b> Reader<'b> {
         self.cbor.bool().map_err(|_| Malformed { at, why: "neither true nor false" })
     }
 
+    /// Whether null comes next; passes over it if so.
+    pub fn nothing(&mut self) -> bool {
+        self.cbor.datatype().is_ok_and(|kind| kind == Type::Null) && self.cbor.null().is_ok()
+    }
+
     /// A byte string.
     pub fn bytes(&mut self) -> Result<&'b [u8], Malformed> {
         let at = self.position();

@@ -12,6 +12,7 @@ use crate::{
     signed::{Mark, Unproven},
     talk::{Now, PeerId},
     topics::Kind,
+    view_wire::{ViewAsk, ViewPart},
     wire::{Ack, Need},
 };
 
@@ -31,6 +32,7 @@ impl Hub {
             Kind::Live | Kind::Bulk => self.take_frame(now, from, &bytes),
             Kind::Ack => self.take_ack(replica, now, from, &bytes),
             Kind::Need => self.take_need(replica, now, from, &bytes),
+            Kind::View => self.take_view(replica, now, from, &bytes),
         }
     }
 
@@ -104,6 +106,25 @@ impl Hub {
         peer.session.hear(now.steady);
         peer.signer = Some(signer);
         peer
+    }
+
+    fn take_view(
+        &mut self,
+        replica: &Replica,
+        now: Now,
+        from: &PeerId,
+        bytes: &[u8],
+    ) -> Result<(), String> {
+        if *from == PeerId::Parent {
+            let unproven = ViewPart::decode(bytes).map_err(|cause| cause.to_string())?;
+            let Some((part, row)) = self.proven(replica, from, unproven)? else { return Ok(()) };
+            self.heard(now, from, row).views.hear_part(part);
+        } else {
+            let unproven = ViewAsk::decode(bytes).map_err(|cause| cause.to_string())?;
+            let Some((ask, row)) = self.proven(replica, from, unproven)? else { return Ok(()) };
+            self.heard(now, from, row).views.hear_ask(ask);
+        }
+        Ok(())
     }
 
     fn take_need(

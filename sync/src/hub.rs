@@ -18,6 +18,7 @@ use crate::{
     to_tend::ToTend,
     topics::Kind,
     version,
+    view_talk::Viewing,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -35,6 +36,7 @@ pub(crate) struct Conversation {
     pub(crate) beyond_complete: BTreeMap<Origin, (u32, Millis)>,
     /// Name of its build, as it says.
     pub(crate) build: String,
+    pub(crate) views: Viewing,
 }
 
 /// Every conversation of one replica.
@@ -52,6 +54,8 @@ pub struct Hub {
     pub(crate) to_tend: ToTend,
     pub(crate) parked: u64,
     scrub: Scrub,
+    /// Views whose rows were not what HQ signed: all of them are fetched anew.
+    pub(crate) whole_views: BTreeSet<String>,
 }
 
 impl Hub {
@@ -71,6 +75,7 @@ impl Hub {
             to_tend: ToTend::default(),
             parked: count_parked(replica)?,
             scrub: Scrub::new(beat_ms),
+            whole_views: BTreeSet::new(),
         };
         if hub.settings.has_parent {
             hub.conversation(&PeerId::Parent);
@@ -88,6 +93,7 @@ impl Hub {
             complete: None,
             beyond_complete: BTreeMap::new(),
             build: String::new(),
+            views: Viewing::default(),
         })
     }
 
@@ -96,7 +102,11 @@ impl Hub {
         let mut outputs = Vec::new();
         for input in inputs {
             match input {
-                Input::Up(peer) => self.conversation(&peer).session.line_up(now.steady),
+                Input::Up(peer) => {
+                    let peer = self.conversation(&peer);
+                    peer.session.line_up(now.steady);
+                    peer.views.line_up();
+                }
                 Input::Down(peer) => self.conversation(&peer).session.line_down(),
                 Input::Message { from, kind, bytes } => {
                     if let Err(reason) = self.take(replica, now, &from, kind, bytes) {
@@ -232,6 +242,7 @@ impl Hub {
         if beat {
             self.keep_marks(replica, outputs);
         }
+        self.pump_views(replica, now, outputs);
     }
 
     fn send_frames(

@@ -107,6 +107,8 @@ pub mod identity;
 
 pub mod permit;
 
+pub mod view_tables;
+
 pub mod replica;
 
 pub mod erasure;
@@ -121,6 +123,12 @@ pub mod fork;
 pub mod reissue;
 
 pub mod incarnation;
+
+pub mod view;
+
+pub mod view_wire;
+
+pub mod view_talk;
 
 pub mod cut;
 
@@ -147,6 +155,8 @@ pub mod talk;
 pub mod to_tend;
 
 pub mod hub;
+
+pub mod viewing;
 
 pub mod hearing;
 

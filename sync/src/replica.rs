@@ -34,6 +34,7 @@ use crate::{
     spare,
     tables::{self, Tables},
     value::Value,
+    view_tables,
     writer::{Writer, WriterState},
 };
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -100,6 +101,7 @@ impl Replica {
             Migration { name: "0000_zz_evidence", sql: evidence::SCHEMA },
             Migration { name: "0000_zz_reissued", sql: reissued::SCHEMA },
             Migration { name: "0000_zz_spare", sql: spare::SCHEMA },
+            Migration { name: "0000_zz_view", sql: view_tables::SCHEMA },
         ];
         let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
         counter.set(1);

@@ -33,6 +33,8 @@ pub enum Kind {
     Ack,
     /// What one has and wants.
     Need,
+    /// Which views one has, or a stretch of a newer one.
+    View,
 }
 
 impl Direction {
@@ -49,7 +51,7 @@ impl Direction {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Live, Kind::Bulk, Kind::Ack, Kind::Need];
+    pub const ALL: [Kind; 5] = [Kind::Live, Kind::Bulk, Kind::Ack, Kind::Need, Kind::View];
 
     /// Its level in a topic.
     pub const fn as_str(self) -> &'static str {
@@ -58,6 +60,7 @@ impl Kind {
             Kind::Bulk => "bulk",
             Kind::Ack => "ack",
             Kind::Need => "need",
+            Kind::View => "view",
         }
     }
 }
@@ -191,7 +194,7 @@ mod tests {
         #[test]
         fn whatever_reads_is_exactly_what_would_be_written(
             bytes in proptest::collection::vec(any::<u8>(), 0..40),
-            text in "(sv1|sv2)/(up|down|cast)/[a-zA-Z0-9/-]{0,18}/(live|bulk|ack|need|[a-z]{0,5})",
+            text in "(sv1|sv2)/(up|down|cast)/[a-zA-Z0-9/-]{0,18}/(live|bulk|ack|need|view|[a-z]{0,5})",
         ) {
             for topic in [&bytes[..], text.as_bytes()] {
                 if let Some((direction, device, kind)) = parse(topic) {

@@ -8,10 +8,12 @@ use expect_test::{ExpectFile, expect_file};
 use selvedge_sync::commitment::commitment;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::frame::Frame;
-use selvedge_sync::hlc::Stamp;
+use selvedge_sync::hlc::{Millis, Stamp};
 use selvedge_sync::origin::{Origin, Stream};
 use selvedge_sync::seal;
 use selvedge_sync::version::{Head, digest8};
+use selvedge_sync::view::{self, Stretch, ViewHead};
+use selvedge_sync::view_wire::{HasView, ViewAsk, ViewPart};
 use selvedge_sync::wire::{Ack, Need, StreamHeads};
 
 fn writer_keys() -> SoftwareKeys {
@@ -211,4 +213,59 @@ fn what_is_tried_here_passes_undamaged() {
         Need::decode(&need().encode(&writer_keys())).unwrap().proven_by(&public),
         Ok(need())
     );
+}
+
+fn view_ask() -> ViewAsk {
+    let one = |view: &str, has, fetches, after: &[u8]| HasView {
+        view: view.into(),
+        has,
+        fetches,
+        after: after.to_vec(),
+    };
+    let views = vec![one("rates", (1, 7), (0, 0), b""), one("stock", (1, 300), (1, 302), b"\x05")];
+    ViewAsk { nonce: 0x0102_0304_0506_0708, views, signer: origin(7) }
+}
+
+fn view_part() -> ViewPart {
+    let all = [(b"\x06".as_slice(), b"six".as_slice()), (b"\x09", b"nine")];
+    let head = ViewHead {
+        view: "stock".into(),
+        stream: Stream::CHAIN,
+        origin: origin(1),
+        version: 302,
+        as_of: Millis(1_795_000_000_000),
+        digest: view::digest(all.into_iter()),
+        signature: [0; 64],
+    };
+    let rows = vec![(b"\x06".to_vec(), Some(b"six".to_vec())), (b"\x07".to_vec(), None)];
+    let head = head.signed_by(&writer_keys());
+    let stretch = Stretch { head, base: 300, after: b"\x05".to_vec(), rows, last: true };
+    ViewPart { nonce: 0x0102_0304_0506_0708, stretch, signer: origin(7) }
+}
+
+#[test]
+fn messages_about_views_keep_their_bytes() {
+    keeps(&view_ask().encode(&writer_keys()), expect_file!["golden/view_ask.hex"]);
+    keeps(&view_part().encode(&writer_keys()), expect_file!["golden/view_part.hex"]);
+    let public = writer_keys().public();
+    let sent = view_ask().encode(&writer_keys());
+    assert_eq!(ViewAsk::decode(&sent).unwrap().proven_by(&public), Ok(view_ask()));
+    let sent = view_part().encode(&writer_keys());
+    assert_eq!(ViewPart::decode(&sent).unwrap().proven_by(&public), Ok(view_part()));
+    assert!(view_part().stretch.head.verify(&public));
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_passes_for_a_message_about_views() {
+    let public = writer_keys().public();
+    nothing_damaged_passes(&view_ask().encode(&writer_keys()), |bytes| {
+        ViewAsk::decode(bytes).ok()?.proven_by(&public).ok().map(drop)
+    });
+    nothing_damaged_passes(&view_part().encode(&writer_keys()), |bytes| {
+        ViewPart::decode(bytes).ok()?.proven_by(&public).ok().map(drop)
+    });
+    let head = view_part().stretch.head.to_bytes();
+    nothing_damaged_passes(&head, |bytes| {
+        ViewHead::from_bytes(bytes).ok()?.verify(&public).then_some(())
+    });
 }

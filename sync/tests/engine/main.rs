@@ -8,4 +8,5 @@ mod parking;
 mod persons;
 mod rights;
 mod rot;
+mod views;
 mod write;
