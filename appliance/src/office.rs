@@ -106,7 +106,7 @@ fn called(shared: &Shared, db: &Reader, text: &str) -> Result<Vec<Tag>, PageErro
     let (store, now) = (shared.store(), shared.now());
     let mut tags = Vec::new();
     for found in shared.search.find(text, FOUND_MAX) {
-        tags.extend(catalogue::tags_of_product(db, store, found.product, now)?);
+        tags.extend(catalogue::by_product(db, store, found.product, now)?);
     }
     if tags.is_empty() {
         tags = catalogue::find(db, store, text, now, FOUND_MAX)?;

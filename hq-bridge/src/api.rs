@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use selvedge_domain::moment::Moment;
 use selvedge_sync::device_keys::DeviceKeys;
+use serde::de::DeserializeOwned;
 
 use crate::bodies::{self, BodyReader};
 use crate::database::{DatabaseError, now};
@@ -56,16 +57,23 @@ async fn devices(State(hq): State<Page>) -> Result<Response, PageError> {
     json(&rows.iter().map(figures::device).collect::<Vec<_>>())
 }
 
+fn bad(why: impl ToString) -> PageError {
+    PageError::new(StatusCode::UNPROCESSABLE_ENTITY, why.to_string())
+}
+
+/// What a command on this machine has sent.
+async fn read<T: DeserializeOwned>(body: Body) -> Result<T, PageError> {
+    let bytes = axum::body::to_bytes(body, REQUEST_BYTES_MAX).await.map_err(bad)?;
+    serde_json::from_slice(&bytes).map_err(bad)
+}
+
 async fn admit(
     State(hq): State<Page>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, PageError> {
     check_token(&hq, &headers)?;
-    let bad = |why: String| PageError::new(StatusCode::UNPROCESSABLE_ENTITY, why);
-    let bytes =
-        axum::body::to_bytes(body, REQUEST_BYTES_MAX).await.map_err(|why| bad(why.to_string()))?;
-    let request: Request = serde_json::from_slice(&bytes).map_err(|why| bad(why.to_string()))?;
+    let request: Request = read(body).await?;
     let asked = Arc::clone(&hq);
     let done = tokio::task::spawn_blocking(move || {
         enrolment::admit(&asked.database, &asked.authority, &request)
@@ -84,14 +92,11 @@ async fn token(
     body: Body,
 ) -> Result<Response, PageError> {
     check_token(&hq, &headers)?;
-    let bad = |why: String| PageError::new(StatusCode::UNPROCESSABLE_ENTITY, why);
-    let bytes =
-        axum::body::to_bytes(body, REQUEST_BYTES_MAX).await.map_err(|why| bad(why.to_string()))?;
-    let wish: TokenWish = serde_json::from_slice(&bytes).map_err(|why| bad(why.to_string()))?;
+    let wish: TokenWish = read(body).await?;
     let asked = Arc::clone(&hq);
     let done = tokio::task::spawn_blocking(move || tokens::grant(&asked.database, &wish)).await;
     let answer = done.map_err(|why| HqError::BrokenOff(why.to_string()))?;
-    json(&answer.map_err(|why| bad(why.to_string()))?)
+    json(&answer.map_err(bad)?)
 }
 
 async fn take(

@@ -20,13 +20,16 @@ const NOT_PLAIN: [&str; 9] = [
     "current_timestamp",
 ];
 
+/// Opens a database of nothing, to try a schema on.
+pub(crate) type Scratch = fn() -> rusqlite::Result<Connection>;
+
 /// Runs the statements of a migration one by one.
-pub(crate) fn execute_batch(tx: &Connection, sql: &str) -> rusqlite::Result<()> {
+pub(crate) fn execute_batch(tx: &Connection, sql: &str, scratch: Scratch) -> rusqlite::Result<()> {
     let mut batch = Batch::new(tx, sql);
     while let Some(mut statement) = batch.next()? {
         let text = statement.expanded_sql().unwrap_or_default();
         if let Some(table) = plain_addition(&text)
-            && let Some(new) = new_text(tx, &table, &text)?
+            && let Some(new) = new_text(tx, &table, &text, scratch)?
         {
             set_text(tx, &table, &new)?;
             continue;
@@ -54,11 +57,16 @@ fn plain_addition(text: &str) -> Option<String> {
 }
 
 /// How the schema describes the table with the new column; None when it has to be asked in the usual way.
-fn new_text(tx: &Connection, table: &str, addition: &str) -> rusqlite::Result<Option<String>> {
+fn new_text(
+    tx: &Connection,
+    table: &str,
+    addition: &str,
+    scratch: Scratch,
+) -> rusqlite::Result<Option<String>> {
     let text = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
     let now: Option<String> = tx.query_row(text, [table], |row| row.get(0)).optional()?;
     let Some(now) = now else { return Ok(None) };
-    let empty = Connection::open_in_memory()?;
+    let empty = scratch()?;
     let made = empty.execute_batch(&now).and_then(|()| empty.execute_batch(addition));
     if made.is_err() || !default_fits(&empty, table)? {
         return Ok(None);
@@ -107,7 +115,7 @@ mod tests {
         )
         .unwrap();
         let tx = db.transaction().unwrap();
-        let done = execute_batch(&tx, sql).and_then(|()| tx.commit());
+        let done = execute_batch(&tx, sql, Connection::open_in_memory).and_then(|()| tx.commit());
         let found = match done {
             Err(error) => error.to_string(),
             Ok(()) => {

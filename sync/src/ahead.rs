@@ -1,4 +1,4 @@
-//! Entries of a newer schema, of which only the known part is applied
+//! Entries of a newer schema, applied as far as known here
 //!
 //! Their bytes are kept and passed on like all others. They are listed here, so that after an update of this device the
 //! rest is applied before its first write. Until then nobody may trim them from the log.

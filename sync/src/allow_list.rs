@@ -1,4 +1,4 @@
-//! The rows signed by HQ: which device, key, origin and role count
+//! Rows signed by HQ: which device, key and role count
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 

@@ -1,4 +1,4 @@
-//! A row signed by HQ: one origin, its device and whether it counts
+//! A row signed by HQ: an origin, its device, if it counts
 //!
 //! Each row bears its own signature by HQ's authority key, beside the seal of the entry that brings it: rows also travel
 //! alone, in a file on a stick, and a database that somebody changed by hand admits nobody. A newer row of an origin has

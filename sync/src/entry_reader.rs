@@ -182,14 +182,14 @@ impl<'a> Reader<'a> {
             return Err(self.malformed("a row ends in NULL"));
         }
         values.resize(known, Borrowed::Null);
-        for column in 0..layout.ages.len() {
+        for (column, value) in values.iter_mut().enumerate().take(layout.ages.len()) {
             if planted::is(Fault::DefaultForgotten) {
                 break;
             }
-            if values[column] == Borrowed::Null
+            if *value == Borrowed::Null
                 && let Some(absent) = layout.absent(column, self.header.epoch)
             {
-                values[column] = absent.borrow();
+                *value = absent.borrow();
             }
         }
         Ok(())

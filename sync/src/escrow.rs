@@ -1,7 +1,7 @@
 //! Grants, spends and takes back rights, in the caller's write
 //!
 //! Before a write commits, the moves in it are looked at again: no SQL of the trade gets round the floor of a holder. A
-//! checkout that finds no rights goes on all the same and says so in a fact.
+//! deed that must not wait goes on without rights all the same and says so in a fact.
 
 use crate::allow_list::Row;
 use crate::hlc::Stamp;
@@ -36,7 +36,7 @@ pub enum EscrowError {
     Database(#[from] rusqlite::Error),
 }
 
-/// How a checkout took its units.
+/// How a deed that must not wait took its units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
     /// So many by right.
@@ -99,7 +99,7 @@ pub fn spend(
     Ok(())
 }
 
-/// Uses units up at a checkout, which never waits: what no right covers is overdrawn, in one fact.
+/// Uses units up for a deed that never waits: what no right covers is overdrawn, in one fact.
 pub fn take(
     tx: &Transaction<'_>,
     me: &Holder,

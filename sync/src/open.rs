@@ -240,7 +240,8 @@ pub(crate) fn migrate(
     for step in schema.iter().filter(|step| !ran.iter().any(|name| name == step.name)) {
         let failed = |cause| OpenError::Migration { name: step.name.to_owned(), cause };
         let tx = db.transaction().map_err(failed)?;
-        add_column::execute_batch(&tx, step.sql).map_err(failed)?;
+        let scratch = Connection::open_in_memory;
+        add_column::execute_batch(&tx, step.sql, scratch).map_err(failed)?;
         after(&tx)?;
         tx.execute("INSERT INTO sync_migration (name) VALUES (?1)", [step.name]).map_err(failed)?;
         tx.commit().map_err(failed)?;
@@ -314,4 +315,37 @@ fn set_up(db: &Connection, path: &Path, cache_kib: u32) -> Result<(), OpenError>
         db.execute_batch("PRAGMA synchronous=NORMAL").map_err(failed)?;
     }
     Ok(())
+}
+
+/// Keeps a second process away from a database, for as long as the file lives.
+pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
+    let beside = path.with_extension("lock");
+    let failed = |cause| OpenError::Lock { path: path.to_owned(), cause };
+    let file =
+        File::options().create(true).truncate(false).write(true).open(beside).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(std::fs::TryLockError::Error(cause)) => Err(failed(cause)),
+    }
+}
+
+/// A database belongs to one incarnation for ever.
+pub(crate) fn claim(db: &Connection, path: &Path, origin: Origin) -> Result<(), OpenError> {
+    let found = db
+        .execute(
+            "INSERT OR IGNORE INTO sync_meta (name, value) VALUES ('origin', ?1)",
+            [origin.get()],
+        )
+        .and_then(|_| {
+            db.query_row("SELECT value FROM sync_meta WHERE name = 'origin'", [], |row| {
+                row.get::<_, u32>(0)
+            })
+        })
+        .map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })?;
+    if found == origin.get() {
+        Ok(())
+    } else {
+        Err(OpenError::OtherOrigin { found, wanted: origin.get() })
+    }
 }

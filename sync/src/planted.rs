@@ -48,7 +48,7 @@ pub enum Fault {
     LeaseNeverEnds,
     /// What is lent is taken back while its holder may spend it.
     TakenBackEarly,
-    /// A checkout without rights tells nobody.
+    /// A deed without rights tells nobody.
     OverdrawNotTold,
     /// A page whose sum is wrong is served.
     RotServed,

@@ -1,4 +1,4 @@
-//! Personal data: sealed blobs beside the log, commitments in it
+//! Personal data: sealed beside the log, named by their hash
 //!
 //! A chained log cannot forget. So an entry never holds a name or an address: it holds the hash of a sealed blob, and
 //! the blob lies beside the log, locked with a key of that person. When the key is destroyed nobody can read the blob

@@ -81,7 +81,7 @@ impl Replica {
     /// Opens or creates the database of this device, and locks it against a second process.
     pub fn open(settings: Settings) -> Result<Replica, OpenError> {
         let Settings { path, vfs, identity, keys, migrations, cache_kib } = settings;
-        let lock = if vfs.is_none() { Some(lock(&path)?) } else { None };
+        let lock = if vfs.is_none() { Some(open::lock(&path)?) } else { None };
         let failed = |cause| OpenError::Sqlite { path: path.clone(), cause };
         let mut db = open::writer(&path, vfs.as_deref(), cache_kib)?;
         let counter = Counter::default();
@@ -106,7 +106,7 @@ impl Replica {
         let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
         counter.set(1);
         open::migrate(&mut db, &all, epochs::pin)?;
-        claim(&db, &path, identity.origin)?;
+        open::claim(&db, &path, identity.origin)?;
         let tables = Tables::load(&db)?;
         let virtual_tables = tables::has_virtual(&db).map_err(failed)?;
         // A statement that was prepared before the hook would escape it.
@@ -270,11 +270,7 @@ impl Replica {
         private::check_write(&tx, &self.tables, &rows)?;
         let stream = one_stream(&self.tables, &self.identity, &rows)?;
         let key = (stream, origin);
-        let mut head =
-            self.heads.get(&key).copied().unwrap_or_else(|| LogHead::none(origin, stream));
-        if head.lane == 0 {
-            head.lane = changelog::lane(&tx, stream, origin).map_err(not_committed)?;
-        }
+        let head = newest(&self.heads, &tx, key).map_err(not_committed)?;
         let skipped = u64::from(planted::is(Fault::SeqGap) && head.seq % 16 == 15);
         let head = LogHead { seq: head.seq + skipped, ..head };
         let mut clock = self.clock.clone();
@@ -441,6 +437,20 @@ fn check_rights<E>(
     Ok(escrow::check_write(tx, &identity.holder(), identity.role, stamp, ids)?)
 }
 
+/// The head that an entry is to follow, with its place in the log.
+fn newest(
+    heads: &BTreeMap<(Stream, Origin), LogHead>,
+    tx: &Transaction<'_>,
+    (stream, origin): (Stream, Origin),
+) -> rusqlite::Result<LogHead> {
+    let known = heads.get(&(stream, origin)).copied();
+    let mut head = known.unwrap_or_else(|| LogHead::none(origin, stream));
+    if head.lane == 0 {
+        head.lane = changelog::lane(tx, stream, origin)?;
+    }
+    Ok(head)
+}
+
 /// COMMIT from the statement cache: SQLite need not parse it for every write. What it refuses is rolled back.
 fn commit(tx: Transaction<'_>) -> rusqlite::Result<()> {
     tx.prepare_cached("COMMIT")?.execute([]).map(drop)
@@ -465,36 +475,4 @@ fn watch(db: &mut Connection, capture: &Arc<Mutex<Capture>>) -> rusqlite::Result
     }))?;
     let heard = Arc::clone(capture);
     Ok(preupdate::listen(db, move |touch| hold(&heard).hear(touch)))
-}
-
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let beside = path.with_extension("lock");
-    let failed = |cause| OpenError::Lock { path: path.to_owned(), cause };
-    let file =
-        File::options().create(true).truncate(false).write(true).open(beside).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
-        Err(std::fs::TryLockError::Error(cause)) => Err(failed(cause)),
-    }
-}
-
-/// A database belongs to one incarnation for ever.
-fn claim(db: &Connection, path: &Path, origin: Origin) -> Result<(), OpenError> {
-    let found = db
-        .execute(
-            "INSERT OR IGNORE INTO sync_meta (name, value) VALUES ('origin', ?1)",
-            [origin.get()],
-        )
-        .and_then(|_| {
-            db.query_row("SELECT value FROM sync_meta WHERE name = 'origin'", [], |row| {
-                row.get::<_, u32>(0)
-            })
-        })
-        .map_err(|cause| OpenError::Sqlite { path: path.to_owned(), cause })?;
-    if found == origin.get() {
-        Ok(())
-    } else {
-        Err(OpenError::OtherOrigin { found, wanted: origin.get() })
-    }
 }

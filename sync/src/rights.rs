@@ -1,7 +1,7 @@
-//! Who may give, spend and take back rights, from plain numbers
+//! Who may give, spend and take back rights, in plain numbers
 //!
-//! A right is a unit of something that must not be given out twice while devices are apart: a piece of stock for the
-//! web, a voucher, points. Its holder is one device of one store. Whoever holds a unit may spend it without asking;
+//! A right is a unit of something that must not be given out twice while devices are apart: a piece that is
+//! left, a promise, a point. Its holder is one device of one store. Whoever holds a unit may spend it without asking;
 //! nobody else may. Nothing in here asks a database, so that a small model can try every order of events.
 
 use crate::origin::{DeviceId, Role};
@@ -31,7 +31,7 @@ pub struct Holder {
 /// What a unit is a right to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Right {
-    /// Who gives such rights out: a store its stock, HQ (0) vouchers and points.
+    /// Who gives such rights out: a store those of its own things, HQ (0) all others.
     pub pool: u32,
     /// What, as a number of the trade.
     pub item: i64,
@@ -50,7 +50,7 @@ pub enum Step {
     Return = 4,
     /// A lender takes back what is left of a lease that has ended.
     Reclaim = 5,
-    /// A checkout went on without rights. Moves nothing: others see what is to be made good.
+    /// A deed went on without rights. Moves nothing: others see what is to be made good.
     Overdraw = 6,
 }
 
@@ -126,7 +126,7 @@ impl Move {
         }
     }
 
-    /// A store's stock is its back office's to give, everything else is HQ's.
+    /// A store's own things are its back office's to give, everything else is HQ's.
     fn is_owned_by(&self, writer: &Holder, role: Role) -> bool {
         let owner = if self.right.pool == 0 { Role::Hq } else { Role::BackOffice };
         self.of_lease == FOR_GOOD
@@ -235,7 +235,7 @@ mod tests {
         };
         assert!(judge(1, "s0001-b01", Role::BackOffice) && judge(0, "hq-w1", Role::Hq));
         assert!(!judge(1, "s0001-p01", Role::Pos));
-        // For stock the store grants HQ, never the other way.
+        // Of its own things the store grants HQ, never the other way.
         assert!(issue(1, "s0001-b01").judge(&holder(0, "hq-w1"), Role::Hq, 5).is_err());
     }
 

@@ -217,18 +217,6 @@ pub fn by_sku(db: &Connection, store: i64, sku: i64, at: Moment) -> rusqlite::Re
         .optional()
 }
 
-/// The tags of a product's variants, by SKU.
-pub fn tags_of_product(
-    db: &Connection,
-    store: i64,
-    product: i64,
-    at: Moment,
-) -> rusqlite::Result<Vec<Tag>> {
-    db.prepare_cached(tag_sql!("WHERE v.product = ?3 ORDER BY v.sku"))?
-        .query_map((store, at, product), read_tag)?
-        .collect()
-}
-
 /// The product of a SKU.
 pub fn product_of(db: &Connection, sku: i64) -> rusqlite::Result<Option<i64>> {
     db.prepare_cached("SELECT product FROM variant WHERE sku = ?1")?

@@ -118,23 +118,29 @@ pub fn call_done(
     Ok(())
 }
 
+/// What [`read`] takes, from these tables.
+macro_rules! exception_sql {
+    ($from:literal) => {
+        concat!(
+            "SELECT e.id, e.store, e.at, e.kind, e.receipt, e.sku, e.amount, e.note FROM ",
+            $from
+        )
+    };
+}
+
 /// One exception of a store.
 pub fn by_id(db: &Connection, store: i64, id: i64) -> rusqlite::Result<Option<Exception>> {
-    db.prepare_cached(
-        "SELECT id, store, at, kind, receipt, sku, amount, note FROM exception
-         WHERE id = ?1 AND store = ?2",
-    )?
-    .query_row((id, store), read)
-    .optional()
+    db.prepare_cached(exception_sql!("exception e WHERE id = ?1 AND store = ?2"))?
+        .query_row((id, store), read)
+        .optional()
 }
 
 /// The newest exceptions of a store that nobody has called done.
 pub fn open(db: &Connection, store: i64, limit: u32) -> rusqlite::Result<Vec<Exception>> {
-    db.prepare_cached(
-        "SELECT e.id, e.store, e.at, e.kind, e.receipt, e.sku, e.amount, e.note
-         FROM exception_open o JOIN exception e ON e.id = o.id
-         WHERE o.store = ?1 ORDER BY o.at DESC, o.id DESC LIMIT ?2",
-    )?
+    db.prepare_cached(exception_sql!(
+        "exception_open o JOIN exception e ON e.id = o.id
+         WHERE o.store = ?1 ORDER BY o.at DESC, o.id DESC LIMIT ?2"
+    ))?
     .query_map((store, limit), read)?
     .collect()
 }
@@ -158,33 +164,26 @@ pub fn done_of(db: &Connection, exception: i64) -> rusqlite::Result<Option<Done>
 
 /// The exceptions of a store that were called done last.
 pub fn done(db: &Connection, store: i64, limit: u32) -> rusqlite::Result<Vec<Exception>> {
-    db.prepare_cached(
-        "SELECT e.id, e.store, e.at, e.kind, e.receipt, e.sku, e.amount, e.note
-         FROM exception_done d JOIN exception e ON e.id = d.exception
-         WHERE d.store = ?1 ORDER BY d.at DESC, d.exception DESC LIMIT ?2",
-    )?
+    db.prepare_cached(exception_sql!(
+        "exception_done d JOIN exception e ON e.id = d.exception
+         WHERE d.store = ?1 ORDER BY d.at DESC, d.exception DESC LIMIT ?2"
+    ))?
     .query_map((store, limit), read)?
     .collect()
 }
 
 /// The newest exceptions of all stores.
 pub fn latest(db: &Connection, limit: u32) -> rusqlite::Result<Vec<Exception>> {
-    db.prepare_cached(
-        "SELECT id, store, at, kind, receipt, sku, amount, note FROM exception
-         ORDER BY at DESC, id DESC LIMIT ?1",
-    )?
-    .query_map([limit], read)?
-    .collect()
+    db.prepare_cached(exception_sql!("exception e ORDER BY at DESC, id DESC LIMIT ?1"))?
+        .query_map([limit], read)?
+        .collect()
 }
 
 /// The exceptions that stand beside one receipt.
 pub fn of_receipt(db: &Connection, receipt: i64) -> rusqlite::Result<Vec<Exception>> {
-    db.prepare_cached(
-        "SELECT id, store, at, kind, receipt, sku, amount, note FROM exception
-         WHERE receipt = ?1 ORDER BY id",
-    )?
-    .query_map([receipt], read)?
-    .collect()
+    db.prepare_cached(exception_sql!("exception e WHERE receipt = ?1 ORDER BY id"))?
+        .query_map([receipt], read)?
+        .collect()
 }
 
 fn read(row: &Row) -> rusqlite::Result<Exception> {

@@ -1,4 +1,4 @@
-//! The bytes of one file of a disk: in memory, or in a real file
+//! Bytes of one file of a disk, in memory or in a real file
 //!
 //! Both behave alike, and a run of the same seed ends in the same digest on either. In memory the bytes lie in blocks that
 //! copies share until one of them is written, so that a sync costs no copying.

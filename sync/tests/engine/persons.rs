@@ -1,4 +1,4 @@
-//! Personal data: never in the log, readable with the key, gone without
+//! Personal data: not in the log, gone without their key
 
 use crate::desk::{Desk, Place, authority, keys, row, store};
 use selvedge_sync::{

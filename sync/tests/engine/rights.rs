@@ -1,4 +1,4 @@
-//! Rights: nobody spends what another holds, and no checkout waits
+//! Rights: nobody spends what another holds, nothing waits
 
 use crate::desk::{Desk, Place, store};
 use selvedge_sync::{
