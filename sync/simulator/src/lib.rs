@@ -53,3 +53,7 @@ pub mod mishaps;
 pub mod world;
 
 pub mod shrink;
+
+pub mod crew;
+
+pub mod proof;

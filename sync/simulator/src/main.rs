@@ -5,19 +5,14 @@
 //! seed gives the same one, in any process and on any machine.
 
 use clap::Parser;
-use selvedge_simulator::coverage::Coverage;
-use selvedge_simulator::figures::Figures;
+use selvedge_simulator::crew::{self, Share, hex};
 use selvedge_simulator::scheme::{Mode, Order, Size};
 use selvedge_simulator::swarm::Swarm;
-use selvedge_simulator::{shrink, surface, world};
-use std::collections::BTreeMap;
+use selvedge_simulator::{proof, surface, world};
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
-
-/// A failing run is tried again at most so often to make it small.
-const SHRINK_RUNS: u32 = 60;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Virtual replicas on virtual time, one seed a run.
 #[derive(Parser)]
@@ -61,6 +56,9 @@ struct Options {
     /// Says how often each kind of fault met each state, and fails if a pair met less often than this.
     #[arg(long)]
     meetings: Option<u64>,
+    /// Goes on with the long proof in this folder: so many further seeds, in runs of store-days.
+    #[arg(long, conflicts_with_all = ["seed", "from", "stores", "pos", "minutes", "sale_every_ms"])]
+    proof: Option<PathBuf>,
     /// Processes; as many as there are processors unless given.
     #[arg(long)]
     jobs: Option<u64>,
@@ -77,8 +75,27 @@ impl Options {
             minutes: self.minutes,
             sale_every_ms: self.sale_every_ms,
         };
-        let size = if self.days { Size::DAYS } else { size };
+        let is_days = self.days || self.proof.is_some();
+        let size = if is_days { Size::DAYS } else { size };
         Order { size, swarm: self.faults, mode: self.mode }
+    }
+
+    fn jobs(&self) -> u64 {
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+        self.jobs.unwrap_or(processors).max(1)
+    }
+
+    /// What a worker needs besides its seeds.
+    fn of_worker(&self) -> Vec<String> {
+        let order = self.order().options();
+        let mut words: Vec<String> = order.split_whitespace().map(str::to_owned).collect();
+        if self.files {
+            words.push("--files".to_owned());
+        }
+        if self.keep.is_some() || self.proof.is_some() {
+            words.extend(["--keep", "-"].map(str::to_owned));
+        }
+        words
     }
 }
 
@@ -91,10 +108,15 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     match (options.seed, options.step) {
         (Some(seed), _) => Ok(replay(seed, &options)),
         (None, Some(step)) => {
-            work(&options, step.max(1));
+            let share = Share { from: options.from, seeds: options.seeds, jobs: 1 };
+            let make_small = options.keep.is_some() || options.proof.is_some();
+            crew::work(share, step.max(1), &options.order(), make_small);
             Ok(ExitCode::SUCCESS)
         }
-        (None, None) => share_out(&options),
+        (None, None) => match &options.proof {
+            Some(folder) => prove(&options, folder),
+            None => run_many(&options),
+        },
     }
 }
 
@@ -118,82 +140,10 @@ fn replay(seed: u64, options: &Options) -> ExitCode {
     }
 }
 
-/// Runs a share of the seeds. One line each: what it was, then either digest, figures and meetings, or what broke.
-fn work(options: &Options, step: u64) {
-    let order = options.order();
-    let mut seed = options.from;
-    while seed < options.from + options.seeds {
-        match world::run_order(seed, &order) {
-            Ok(report) => {
-                let (figures, coverage) = (report.figures.to_line(), report.coverage.to_line());
-                println!("ok {seed} {} {figures};{coverage}", hex(&report.digest));
-            }
-            Err(violation) => {
-                let smaller = options.keep.as_ref();
-                let smaller = smaller.and_then(|_| shrink::shrink(seed, &order, SHRINK_RUNS));
-                let violation = smaller.map_or(violation, |smaller| smaller.violation);
-                let line = violation.seed_line();
-                println!("broken {seed} {}\r{line}", violation.to_string().replace('\n', "\t"));
-            }
-        }
-        seed += step;
-    }
-}
-
-/// What the workers have said.
-#[derive(Default)]
-struct Heard {
-    digests: BTreeMap<u64, String>,
-    broken: BTreeMap<u64, (String, String)>,
-    figures: Figures,
-    coverage: Coverage,
-}
-
-impl Heard {
-    fn take(&mut self, line: &str) -> Result<(), Box<dyn Error>> {
-        let (word, rest) = line.split_once(' ').ok_or("a worker said something odd")?;
-        let (seed, rest) = rest.split_once(' ').ok_or("a worker named no seed")?;
-        let seed: u64 = seed.parse()?;
-        if word != "ok" {
-            let (text, line) = rest.split_once('\r').ok_or("a worker gave no line for its seed")?;
-            self.broken.insert(seed, (text.replace('\t', "\n"), line.to_owned()));
-            return Ok(());
-        }
-        let (digest, numbers) = rest.split_once(' ').ok_or("a worker gave no figures")?;
-        let (figures, coverage) = numbers.split_once(';').ok_or("a worker gave no meetings")?;
-        self.figures.add(&Figures::parse(figures).ok_or("a worker's figures do not read")?);
-        self.coverage.add(&Coverage::parse(coverage).ok_or("a worker's meetings do not read")?);
-        self.digests.insert(seed, digest.to_owned());
-        Ok(())
-    }
-
-    fn digest(&self) -> String {
-        let mut whole = blake3::Hasher::new();
-        for (seed, digest) in &self.digests {
-            whole.update(&seed.to_be_bytes()).update(digest.as_bytes());
-        }
-        hex(whole.finalize().as_bytes())
-    }
-}
-
-/// Gives each worker process every so many-th seed, and puts together what they say.
-fn share_out(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
-    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-    let jobs = options.jobs.unwrap_or(processors).clamp(1, options.seeds.max(1));
-    let workers =
-        (0..jobs).map(|job| start(options, job, jobs)).collect::<Result<Vec<Child>, _>>()?;
-    let mut heard = Heard::default();
-    for mut worker in workers {
-        let lines = worker.stdout.take().ok_or("a worker has no output")?;
-        for line in BufReader::new(lines).lines() {
-            heard.take(&line?)?;
-        }
-        if !worker.wait()?.success() {
-            return Err(
-                "a worker stopped before its last seed: run that seed alone to see why".into()
-            );
-        }
-    }
+/// Runs many seeds, and says what broke, what was counted and what met.
+fn run_many(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
+    let share = Share { from: options.from, seeds: options.seeds, jobs: options.jobs() };
+    let heard = crew::share_out(share, &options.of_worker())?;
     for (text, line) in heard.broken.values() {
         println!("{text}\n");
         if let Some(path) = &options.keep {
@@ -206,11 +156,8 @@ fn share_out(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(least) = options.meetings {
         println!("{}", heard.coverage);
         let (mishap, phase, met) = rarest;
-        println!(
-            "the rarest: {} met {} {met} times, at least {least} are wanted",
-            mishap.name(),
-            phase.name()
-        );
+        let names = (mishap.name(), phase.name());
+        println!("the rarest: {} met {} {met} times, wanted are {least}", names.0, names.1);
     }
     println!("{} of {} seeds broke an invariant", heard.broken.len(), options.seeds);
     println!("{}", heard.digest());
@@ -219,22 +166,8 @@ fn share_out(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     Ok(if is_whole && is_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn start(options: &Options, job: u64, jobs: u64) -> std::io::Result<Child> {
-    let seeds = options.seeds - job;
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .args(["--seeds", &seeds.to_string(), "--from", &(options.from + job).to_string()])
-        .args(["--step", &jobs.to_string()])
-        .args(options.order().options().split_whitespace());
-    if options.files {
-        command.arg("--files");
-    }
-    if let Some(path) = &options.keep {
-        command.arg("--keep").arg(path);
-    }
-    command.stdout(Stdio::piped()).spawn()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn prove(options: &Options, folder: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    let proof = proof::go_on(folder, options.seeds, options.jobs(), &options.of_worker())?;
+    println!("{proof}");
+    Ok(if proof.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
