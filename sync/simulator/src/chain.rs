@@ -6,10 +6,12 @@ use crate::dice::Dice;
 use crate::keys;
 use crate::liar::Liar;
 use crate::scheme::{Faults, Size};
+use crate::trade::Trade;
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::identity::Identity;
 use selvedge_sync::origin::{DeviceId, Origin, Role};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Everybody, before anything has happened.
@@ -46,7 +48,7 @@ impl Office {
 }
 
 /// Builds a chain of this size.
-pub fn build(size: Size, faults: Faults, dice: &Dice) -> Chain {
+pub fn build(size: Size, faults: Faults, dice: &Dice, trade: &Rc<dyn Trade>) -> Chain {
     let mut seed = [0; 32];
     dice.split("authority").fill(&mut seed);
     let mut office = Office {
@@ -61,7 +63,8 @@ pub fn build(size: Size, faults: Faults, dice: &Dice) -> Chain {
         |name: &str, store: u32, role: Role, parent: Option<usize>, office: &mut Office| {
             let (identity, keys) = office.admit(name, store, role);
             let clock = WallClock::new(faults.clocks, &mut clocks.split(name));
-            let device = Device::new(identity, keys, parent, clock, dice.split(name));
+            let device =
+                Device::new(identity, keys, parent, clock, dice.split(name), trade.migrations());
             if let Some(parent) = parent {
                 let number = devices.len();
                 devices[parent].children.push(number);
@@ -84,7 +87,7 @@ pub fn build(size: Size, faults: Faults, dice: &Dice) -> Chain {
         }
     }
     let (identity, keys) = office.admit("s0001-p99", 1, Role::Pos);
-    let liar = Liar::new(identity.origin, identity.device, keys);
+    let liar = Liar::new(identity.origin, identity.device, keys, trade.clone());
     for (number, device) in devices.iter_mut().enumerate() {
         // Its own row and HQ's. All others come as entries of HQ, often after the frames that they vouch for.
         device.admission = vec![office.rows[number].clone(), office.rows[hq].clone()];

@@ -8,13 +8,12 @@ use crate::dice::Dice;
 use crate::disk;
 use crate::drive::Drive;
 use crate::power::Cut;
-use crate::workload;
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
 use selvedge_sync::identity::{Identity, Settings};
-use selvedge_sync::open::OpenError;
+use selvedge_sync::open::{Migration, OpenError};
 use selvedge_sync::origin::{Origin, Role, Stream};
 use selvedge_sync::replica::Replica;
 use selvedge_sync::talk::{HubSettings, Input, Now, Output};
@@ -48,6 +47,7 @@ pub struct Device {
     pub boots: u64,
     keys: Arc<dyn DeviceKeys>,
     dice: Dice,
+    migrations: Vec<Migration>,
 }
 
 /// What runs on a device that has power.
@@ -73,6 +73,7 @@ impl Device {
         parent: Option<usize>,
         clock: WallClock,
         dice: Dice,
+        migrations: Vec<Migration>,
     ) -> Device {
         let drive = Drive::mount(identity.device.as_str());
         Device {
@@ -87,6 +88,7 @@ impl Device {
             boots: 0,
             keys,
             dice,
+            migrations,
         }
     }
 
@@ -122,7 +124,7 @@ impl Device {
             vfs: Some(disk::VFS.to_owned()),
             identity: self.identity.clone(),
             keys: self.keys.clone(),
-            migrations: vec![workload::SCHEMA],
+            migrations: self.migrations.clone(),
             cache_kib: CACHE_KIB,
         })?;
         let failed = |cause| OpenError::Sqlite { path: self.drive.path("replica.db"), cause };

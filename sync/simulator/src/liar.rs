@@ -6,7 +6,7 @@
 use crate::dice::Dice;
 use crate::disk;
 use crate::drive::Drive;
-use crate::workload;
+use crate::trade::{Trade, Untruth};
 use selvedge_sync::changelog;
 use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::frame::Frame;
@@ -16,6 +16,7 @@ use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
 use selvedge_sync::replica::Replica;
 use selvedge_sync::seal::{self, SESSION_OF_ENROLLED_KEY};
 use selvedge_sync::version::Head;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// An origin that HQ has never given.
@@ -48,11 +49,17 @@ pub struct Liar {
     keys: Arc<dyn DeviceKeys>,
     origin: Origin,
     replica: Replica,
+    trade: Rc<dyn Trade>,
 }
 
 impl Liar {
     /// A liar under this origin. Nothing ever goes wrong on its own disk.
-    pub fn new(origin: Origin, device: DeviceId, keys: Arc<dyn DeviceKeys>) -> Liar {
+    pub fn new(
+        origin: Origin,
+        device: DeviceId,
+        keys: Arc<dyn DeviceKeys>,
+        trade: Rc<dyn Trade>,
+    ) -> Liar {
         let identity =
             Identity { device, origin, role: Role::Hq, store: 0, authority: keys.public() };
         let replica = Replica::open(Settings {
@@ -60,23 +67,21 @@ impl Liar {
             vfs: Some(disk::VFS.to_owned()),
             identity,
             keys: keys.clone(),
-            migrations: vec![workload::SCHEMA],
+            migrations: trade.migrations(),
             cache_kib: 64,
         });
-        Liar { keys, origin, replica: replica.expect("a new disk takes a new database") }
+        Liar { keys, origin, trade, replica: replica.expect("a new disk takes a new database") }
     }
 
     /// The bytes of a frame that nobody may believe.
     pub fn lie(&mut self, pretence: Pretence, dice: &mut Dice) -> Vec<u8> {
         let amount = -dice.between(1_001, 1_000_000);
-        let (stream, sql) = match pretence {
-            Pretence::Headquarters | Pretence::Stranger => (
-                Stream::CHAIN,
-                format!("INSERT OR REPLACE INTO price (ware, amount) VALUES (1, {amount})"),
-            ),
-            Pretence::OtherStore(store) => (store_stream(store), movement(store, amount)),
-            Pretence::Other { stream, .. } => (stream, movement(stream.number(), amount)),
+        let (stream, untruth) = match pretence {
+            Pretence::Headquarters | Pretence::Stranger => (Stream::CHAIN, Untruth::OfHq),
+            Pretence::OtherStore(store) => (store_stream(store), Untruth::OfStore(store)),
+            Pretence::Other { stream, .. } => (stream, Untruth::OfStore(stream.number())),
         };
+        let sql = self.trade.untruth(untruth, amount);
         let wrote = self.replica.write(Millis(dice.between(0, 1 << 40)), |tx| tx.execute(&sql, []));
         let mark = wrote.expect("its own disk never fails").entry.expect("each lie is a new row");
         assert_eq!(mark.stream, stream, "a lie stands in the stream it was told in");
@@ -138,10 +143,4 @@ pub fn tamper(frame: &Frame, chain: &[u8; 32], dice: &mut Dice) -> Option<Vec<u8
 
 fn store_stream(store: u32) -> Stream {
     Stream::store(store).expect("a store has a stream")
-}
-
-fn movement(store: u32, quantity: i64) -> String {
-    format!(
-        "INSERT INTO movement (id, store, ware, quantity) VALUES (row_id(), {store}, 1, {quantity})"
-    )
 }

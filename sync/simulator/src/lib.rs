@@ -32,7 +32,7 @@ pub mod figures;
 
 pub mod ledger;
 
-pub mod workload;
+pub mod trade;
 
 pub mod device;
 
@@ -41,6 +41,8 @@ pub mod liar;
 pub mod chain;
 
 pub mod verdict;
+
+pub mod workload;
 
 pub mod stage;
 

@@ -40,6 +40,8 @@ impl Stage {
         let luck = &mut self.luck[mishap.index()];
         let in_ms = match mishap {
             Mishap::PowerCut => self.faults.supply.next_ms(luck),
+            // Every start costs as much as many sales.
+            Mishap::Restart => luck.between(20_000, 4 * mean_ms.max(10_000)),
             _ => luck.between(10_000, 2 * mean_ms.max(10_000)),
         };
         let strike = Happening::Strike { mishap, device, storm: self.storm, at_once: false };

@@ -30,7 +30,7 @@ impl Default for Size {
 
 impl Size {
     /// Store-days: two stores that sell for several, at three pos each.
-    pub const DAYS: Size = Size { stores: 2, pos: 3, minutes: 16, sale_every_ms: 1_000 };
+    pub const DAYS: Size = Size { stores: 2, pos: 3, minutes: 5, sale_every_ms: 420 };
 
     /// Mean time between two faults of one kind at one place: six of them in a run, however short it is.
     pub fn fault_every_ms(&self) -> i64 {
@@ -98,7 +98,7 @@ pub struct Faults {
 impl Faults {
     /// The faults of one seed. Each choice has dice of its own.
     pub fn roll(dice: &Dice, size: Size) -> Faults {
-        let between_ms = dice.split("supply").between(120_000, 900_000);
+        let between_ms = dice.split("supply").between(60_000, 600_000);
         let mode = dice.split("mode").chance(500);
         Faults {
             swarm: Swarm::roll(&dice.split("swarm")),

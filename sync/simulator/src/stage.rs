@@ -12,10 +12,12 @@ use crate::ledger::Ledger;
 use crate::network::{Lane, Losses, Weather, flip_a_bit};
 use crate::scheme::{Faults, Size};
 use crate::swarm::Mishap;
+use crate::trade::Trade;
 use crate::verdict::{Finding, Violation};
 use selvedge_sync::talk::{Input, Output, PeerId};
 use selvedge_sync::topics::Kind;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// HQ is the first device.
 pub const HQ: usize = 0;
@@ -139,6 +141,8 @@ pub struct Stage {
     pub devices: Vec<Device>,
     /// The line of each device to its parent.
     pub lines: Vec<Line>,
+    /// What its devices do for a living.
+    pub business: Rc<dyn Trade>,
     /// What was promised.
     pub ledger: Ledger,
     /// What was counted.

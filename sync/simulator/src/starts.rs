@@ -130,7 +130,12 @@ impl Stage {
         let store = self.devices[device].identity.store;
         let stores = if store == 0 { 1..=self.size.stores } else { store..=store };
         for store in stores {
-            let found = verdict::check_i12_reads(running.replica.db(), store, &self.ledger);
+            let found = verdict::check_i12_reads(
+                self.business.as_ref(),
+                running.replica.db(),
+                store,
+                &self.ledger,
+            );
             self.judge("I12", device, found)?;
         }
         Ok(())

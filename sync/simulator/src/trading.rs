@@ -3,7 +3,7 @@
 use crate::device::Running;
 use crate::shadow::Effect;
 use crate::stage::{Happening, Stage, Verdict};
-use crate::workload::{Deed, DeedError};
+use crate::trade::{Act, DeedError};
 use selvedge_sync::origin::Role;
 use selvedge_sync::outcome::WriteError;
 use selvedge_sync::talk::Input;
@@ -12,7 +12,7 @@ impl Stage {
     /// A device does business.
     pub fn trade(&mut self, device: usize) -> Verdict {
         let identity = self.devices[device].identity.clone();
-        let deed = Deed::roll(identity.role, identity.store, self.size.stores, &mut self.trade);
+        let deed = self.business.next(&identity, self.size.stores, &mut self.trade);
         let mean_ms = match identity.role {
             Role::Pos => self.size.sale_every_ms,
             Role::BackOffice => 4 * self.size.sale_every_ms,
@@ -20,17 +20,18 @@ impl Stage {
         };
         let in_ms = self.trade.between(1, 2 * mean_ms);
         self.plan(in_ms, Happening::Trade { device, storm: self.storm });
-        self.write(device, &deed)
+        self.write(device, deed.as_ref())
     }
 
-    fn write(&mut self, device: usize, deed: &Deed) -> Verdict {
+    /// A device writes a deed, and is held to what it was told of it.
+    pub fn write(&mut self, device: usize, deed: &dyn Act) -> Verdict {
         let at_ms = self.at_ms;
         let acting = &mut self.devices[device];
-        let (now, store, origin) = (acting.now(at_ms), acting.identity.store, acting.origin());
+        let (now, who, origin) = (acting.now(at_ms), acting.identity.clone(), acting.origin());
         let Some(Running { replica, .. }) = &mut acting.running else { return Ok(()) };
         let mut effect = Effect::default();
         let done = replica.write(now.wall, |tx| {
-            effect = deed.run(tx, store)?;
+            effect = deed.run(tx, &who, now.wall)?;
             Ok::<(), DeedError>(())
         });
         let dark = acting.drive.is_dark();
@@ -47,7 +48,7 @@ impl Stage {
                         return Err(self.violation("I2", device, what));
                     }
                     self.ledger.acknowledge(mark.stream, origin, mark.hash, effect);
-                    self.sold[store as usize] += deed.checkouts();
+                    self.sold[who.store as usize] += deed.checkouts();
                 }
                 self.look_after(device)?;
                 return self.tell(device, vec![Input::Wrote]);

@@ -6,10 +6,14 @@
 
 use crate::dice::Dice;
 use crate::shadow::{Effect, Sums, row_sum};
+use crate::trade::{Act, Broken, DeedError, Trade, Untruth};
+use crate::verdict;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction};
+use selvedge_sync::hlc::Millis;
+use selvedge_sync::identity::Identity;
 use selvedge_sync::open::Migration;
-use selvedge_sync::origin::Role;
+use selvedge_sync::origin::{Origin, Role};
 
 /// Different wares of the trade. Few, so that devices meet on the same rows.
 const WARES: i64 = 12;
@@ -108,17 +112,6 @@ pub enum Deed {
     Trespass,
 }
 
-/// How a deed ended without writing.
-#[derive(Debug, thiserror::Error)]
-pub enum DeedError {
-    /// Somebody changed their mind.
-    #[error("given up")]
-    GivenUp,
-    /// SQLite refused.
-    #[error("the deed was not written: {0}")]
-    Database(#[from] rusqlite::Error),
-}
-
 impl Deed {
     /// What a device of this role does next.
     pub fn roll(role: Role, store: u32, stores: u32, dice: &mut Dice) -> Deed {
@@ -140,16 +133,6 @@ impl Deed {
             (Role::Pos, 3..=4) => Deed::SellWithSecondThoughts(basket(dice)),
             (Role::Pos, _) => Deed::Sell(basket(dice)),
         }
-    }
-
-    /// Whether this device must be refused.
-    pub fn is_forbidden(&self) -> bool {
-        *self == Deed::Trespass
-    }
-
-    /// How many checkouts it is.
-    pub fn checkouts(&self) -> u64 {
-        u64::from(matches!(self, Deed::Sell(_) | Deed::SellWithSecondThoughts(_)))
     }
 
     /// Writes it, and says which rows it left.
@@ -321,4 +304,62 @@ pub fn sums(db: &Connection, store: u32) -> rusqlite::Result<Sums> {
         sums.insert(table, sum);
     }
     Ok(sums)
+}
+
+/// The toy trade.
+#[derive(Debug, Clone, Copy)]
+pub struct Toy;
+
+impl Act for Deed {
+    fn run(&self, tx: &Transaction<'_>, who: &Identity, _: Millis) -> Result<Effect, DeedError> {
+        Deed::run(self, tx, who.store)
+    }
+
+    fn is_forbidden(&self) -> bool {
+        *self == Deed::Trespass
+    }
+
+    fn checkouts(&self) -> u64 {
+        u64::from(matches!(self, Deed::Sell(_) | Deed::SellWithSecondThoughts(_)))
+    }
+}
+
+impl Trade for Toy {
+    fn migrations(&self) -> Vec<Migration> {
+        vec![SCHEMA]
+    }
+
+    fn openings(&self, _: u32) -> Vec<Box<dyn Act>> {
+        Vec::new()
+    }
+
+    fn next(&self, who: &Identity, stores: u32, dice: &mut Dice) -> Box<dyn Act> {
+        Box::new(Deed::roll(who.role, who.store, stores, dice))
+    }
+
+    fn untruth(&self, what: Untruth, amount: i64) -> String {
+        match what {
+            Untruth::OfHq => {
+                format!("INSERT OR REPLACE INTO price (ware, amount) VALUES (1, {amount})")
+            }
+            Untruth::OfStore(store) => format!(
+                "INSERT INTO movement (id, store, ware, quantity) VALUES (row_id(), {store}, 1, {amount})"
+            ),
+        }
+    }
+
+    fn followed(&self) -> &'static [&'static str] {
+        &FOLLOWED
+    }
+
+    fn sums(&self, db: &Connection, store: u32) -> rusqlite::Result<Sums> {
+        sums(db, store)
+    }
+
+    fn check(&self, db: &Connection, hq: Origin) -> Result<(), Broken> {
+        verdict::check_i02_numbers(db).map_err(|what| ("I2", what))?;
+        verdict::check_i07(db).map_err(|what| ("I7", what))?;
+        verdict::check_i10(db).map_err(|what| ("I10", what))?;
+        verdict::check_i13(db, hq).map_err(|what| ("I13", what))
+    }
 }
