@@ -5,6 +5,7 @@
 
 use crate::{
     entry_reader::Reader,
+    floor::floor,
     hlc::Stamp,
     origin::{Origin, Stream},
     seal::{self, Seal},
@@ -172,11 +173,15 @@ fn own_heads(db: &Connection, own: Origin) -> rusqlite::Result<Vec<KeptHead>> {
     let mut heads = Vec::new();
     for (lane, stream) in lanes {
         let stream = Stream::from_number(stream).expect("only streams are kept");
-        let (seq, stamp, next) = newest.query_row((row(lane, 0), row(lane, SEQ_MAX)), |found| {
+        let found = newest.query_row((row(lane, 0), row(lane, SEQ_MAX)), |found| {
             let entry = Reader::open(found.get_ref(1)?.as_blob()?, own);
             let stamp = entry.map_or(Stamp(0), |entry| entry.header().stamp);
             Ok((seq_of(found.get(0)?), stamp, found.get::<_, Option<i64>>(2)?))
-        })?;
+        });
+        let (seq, stamp, next) = found.optional()?.unwrap_or((0, Stamp(0), None));
+        let floor = floor(db, stream, own)?;
+        // A snapshot may know more of us than we do: then the log ends where that snapshot ends.
+        let (seq, stamp) = (seq.max(floor.seq), stamp.max(floor.stamp));
         let chain = chain_at(db, stream, own, seq)?;
         let head = LogHead { lane, seq, chain, stamp, bytes: 0 };
         heads.push(((stream, own), head, next.map(i64::cast_unsigned)));
@@ -281,19 +286,41 @@ pub fn read(
         if size > bytes && !entries.is_empty() {
             break;
         }
-        assert_eq!(seq_of(row.get(0)?), first + entries.len() as u64, "seq has no gaps");
+        let expected = first + entries.len() as u64;
+        if seq_of(row.get(0)?) != expected {
+            // Below the floor single entries are left, those that are parked. Above it none is missing.
+            assert!(floor(db, stream, origin)?.seq >= expected, "seq has no gaps");
+            break;
+        }
         entries.push(entry);
     }
     Ok(entries)
 }
 
-/// The chain value after entry `seq`; 0 gives the chain's beginning.
+/// The stamp of an entry, 0 when it is not here or does not read.
+pub fn stamp_at(
+    db: &Connection,
+    stream: Stream,
+    origin: Origin,
+    seq: u64,
+) -> rusqlite::Result<Stamp> {
+    let entry = read(db, stream, origin, seq, 1, u64::MAX)?.pop();
+    let reader = entry.as_deref().map(|entry| Reader::open(entry, origin));
+    Ok(reader.and_then(Result::ok).map_or(Stamp(0), |reader| reader.header().stamp))
+}
+
+/// The chain value after entry `seq`; 0 gives the chain's beginning. Of an entry below the floor it is
+/// not known any more, which is said as `QueryReturnedNoRows`.
 pub fn chain_at(
     db: &Connection,
     stream: Stream,
     origin: Origin,
     seq: u64,
 ) -> rusqlite::Result<[u8; 32]> {
+    let floor = floor(db, stream, origin)?;
+    if seq < floor.seq {
+        return Err(rusqlite::Error::QueryReturnedNoRows);
+    }
     let kept = db
         .prepare_cached(
             "SELECT id, chain FROM sync_log, (SELECT lane FROM sync_lane WHERE origin = ?1 AND stream = ?2)
@@ -304,7 +331,8 @@ pub fn chain_at(
             |row| Ok((seq_of(row.get(0)?), row.get::<_, [u8; 32]>(1)?)),
         )
         .optional()?;
-    let (from, mut value) = kept.unwrap_or((0, seal::genesis(origin, stream)));
+    let kept = kept.filter(|(at, _)| *at > floor.seq);
+    let (from, mut value) = kept.unwrap_or((floor.seq, floor.chain));
     if from == seq {
         return Ok(value);
     }
@@ -340,6 +368,17 @@ pub fn keep_seal(
         db.prepare_cached("DELETE FROM sync_seal WHERE origin = ?1 AND stream = ?2 AND seq = ?3")?
             .execute((origin.get(), stream.number(), newest.cast_signed()))?;
     }
+    put_seal(db, stream, origin, seal, bytes)
+}
+
+/// Keeps a seal.
+pub fn put_seal(
+    db: &Connection,
+    stream: Stream,
+    origin: Origin,
+    seal: &Seal,
+    bytes: u64,
+) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO sync_seal (origin, stream, seq, session, age, signature, bytes)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -354,6 +393,17 @@ pub fn keep_seal(
         bytes.cast_signed(),
     ))?;
     Ok(())
+}
+
+/// The newest kept seal up to an entry.
+pub fn newest_seal(
+    db: &Connection,
+    stream: Stream,
+    origin: Origin,
+    last: u64,
+) -> rusqlite::Result<Option<Seal>> {
+    let seal = seal_for(db, stream, origin, 1, last)?;
+    Ok(seal.filter(|seal| seal.seq <= last))
 }
 
 /// The farthest kept seal up to `last`, or else the nearest one after it; from `first` on.

@@ -41,6 +41,7 @@ impl Hub {
             epoch_lowest,
             epoch_highest,
             vectors: vectors.collect(),
+            want_snapshot: self.wants_snapshot(replica, name),
             ticket: if replica.writer_state().needs_origin() { replica.writer.ticket } else { 0 },
             reply: peer.session.is_known(),
             credit_live: self.credit(name),

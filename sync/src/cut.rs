@@ -33,7 +33,7 @@ impl Replica {
     ) -> rusqlite::Result<Option<Frame>> {
         assert!(first >= 1, "entries are numbered from 1");
         let head = self.head(stream, origin);
-        if head.seq < first {
+        if head.seq < first || first <= self.floor(stream, origin) {
             return Ok(None);
         }
         let own = origin == self.identity().origin;

@@ -33,6 +33,7 @@ impl Hub {
             Kind::Ack => self.take_ack(replica, now, from, &bytes),
             Kind::Need => self.take_need(replica, now, from, &bytes),
             Kind::View => self.take_view(replica, now, from, &bytes),
+            Kind::Snap => self.take_snap(replica, now, from, &bytes),
         }
     }
 
@@ -56,7 +57,7 @@ impl Hub {
     }
 
     /// The row of the signer when it is who may speak on this line; None when it is not known yet.
-    fn speaker<'r>(
+    pub(crate) fn speaker<'r>(
         &self,
         replica: &'r Replica,
         from: &PeerId,
@@ -81,7 +82,7 @@ impl Hub {
     }
 
     /// A message and the row of its signer; None when the signer is not known yet and has to wait.
-    fn proven<M>(
+    pub(crate) fn proven<M>(
         &mut self,
         replica: &Replica,
         from: &PeerId,
@@ -144,6 +145,7 @@ impl Hub {
             .collect();
         let own = replica.identity().origin;
         let at_hq = row.role == Role::Hq;
+        let signer = row.origin;
         if *from == PeerId::Parent {
             self.hear_parent(replica, &need.vectors);
         } else if need.ticket != 0 {
@@ -166,13 +168,18 @@ impl Hub {
         }
         // Whoever asks anew may have lost what it was told, or never have got it.
         peer.told.clear();
-        if *from == PeerId::Parent {
-            let within = heads
-                .into_iter()
-                .filter(|head| head.1 != own || head.2 <= replica.head(head.0, head.1).seq);
-            self.mark(now, &within.collect::<Vec<_>>(), at_hq);
-        } else {
-            peer.session.want_ack(now.steady);
+        match from {
+            PeerId::Parent => {
+                let within = heads
+                    .into_iter()
+                    .filter(|head| head.1 != own || head.2 <= replica.head(head.0, head.1).seq);
+                self.mark(now, &within.collect::<Vec<_>>(), at_hq);
+            }
+            PeerId::Child(device) => {
+                peer.session.want_ack(now.steady);
+                self.compaction.leases.take_vector(device, signer, &streams, &heads);
+                self.look_at_need(replica, device, signer, need.want_snapshot);
+            }
         }
         Ok(())
     }
@@ -187,6 +194,9 @@ impl Hub {
         let unproven = Ack::decode(bytes).map_err(|cause| cause.to_string())?;
         let Some((ack, row)) = self.proven(replica, from, unproven)? else { return Ok(()) };
         let at_hq = row.role == Role::Hq;
+        if let PeerId::Child(device) = from {
+            self.compaction.leases.take_ack(device, row.origin, &ack.heads);
+        }
         let peer = self.heard(now, from, row);
         peer.session.take_ack(now.steady, &ack.heads, [ack.credit_live, ack.credit_bulk]);
         for (origin, seconds) in &ack.ages {

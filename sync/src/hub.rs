@@ -14,6 +14,7 @@ use crate::{
     replica::Replica,
     scrub::Scrub,
     session::{Beat, Key, Lane, Session},
+    snapshot_state::{Compaction, Snapshots},
     talk::{Event, HubSettings, Input, Now, Output, PeerId},
     to_tend::ToTend,
     topics::Kind,
@@ -56,6 +57,8 @@ pub struct Hub {
     scrub: Scrub,
     /// Views whose rows were not what HQ signed: all of them are fetched anew.
     pub(crate) whole_views: BTreeSet<String>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) compaction: Compaction,
 }
 
 impl Hub {
@@ -76,6 +79,8 @@ impl Hub {
             parked: count_parked(replica)?,
             scrub: Scrub::new(beat_ms),
             whole_views: BTreeSet::new(),
+            snapshots: Snapshots::default(),
+            compaction: Compaction::load(replica)?,
         };
         if hub.settings.has_parent {
             hub.conversation(&PeerId::Parent);
@@ -128,7 +133,7 @@ impl Hub {
     /// Applies one slice of what is queued; true when more waits.
     pub fn work(&mut self, replica: &mut Replica, now: Now) -> (Vec<Output>, bool) {
         let mut outputs = Vec::new();
-        if self.queue.is_empty() {
+        if self.queue.is_empty() && !self.snapshots.has_work() {
             return (outputs, false);
         }
         let slice = Slice { rows: self.settings.slice_rows };
@@ -142,10 +147,11 @@ impl Hub {
                 outputs.push(Output::Event(Event::NotKept { reason: cause.to_string() }));
             }
         }
+        let more = self.work_on_snapshots(replica, now, &mut outputs);
         self.tend(replica, now, &mut outputs);
         self.welcome(replica, now);
         self.pump(replica, now, &mut outputs);
-        (outputs, !self.queue.is_empty())
+        (outputs, more || !self.queue.is_empty())
     }
 
     /// Writers that waited may be known now: ask for their entries.
@@ -239,8 +245,10 @@ impl Hub {
             }
             self.peers.insert(name, peer);
         }
+        self.pump_snapshots(replica, now, outputs);
         if beat {
             self.keep_marks(replica, outputs);
+            self.compact(replica, now, outputs);
         }
         self.pump_views(replica, now, outputs);
     }
@@ -254,11 +262,17 @@ impl Hub {
         outputs: &mut Vec<Output>,
     ) {
         let streams = streams_of(replica, name);
+        let waits = self.waits_for_snapshot(name);
         loop {
             let heads = streams.iter().flat_map(|stream| {
                 replica.heads_of(*stream).map(|(origin, head)| ((*stream, origin), head.seq))
             });
+            let heads =
+                heads.filter(|(key, _)| Hub::can_go_on(replica, *key, peer.session.sent_to(*key)));
             let Some(send) = peer.session.next_send(now.steady, heads) else { return };
+            if send.lane == Lane::Bulk && waits {
+                return;
+            }
             match replica.cut(send.key.0, send.key.1, send.first) {
                 Ok(Some(frame)) => {
                     let bytes = frame.encode();

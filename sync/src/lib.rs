@@ -22,6 +22,8 @@ pub mod canonical;
 
 pub mod seal;
 
+pub mod merkle;
+
 pub mod packing;
 
 pub mod commitment;
@@ -68,6 +70,16 @@ pub mod allow_row;
 
 pub mod allow_list;
 
+pub mod snapshot;
+
+pub mod snapshot_rows;
+
+pub mod snapshot_shelf;
+
+pub mod watermark;
+
+pub mod lease;
+
 pub mod admission;
 
 pub mod right_moves;
@@ -86,6 +98,8 @@ pub mod marking;
 
 pub mod capture;
 
+pub mod floor;
+
 pub mod changelog;
 
 pub mod lost;
@@ -98,6 +112,7 @@ pub mod parking;
 pub mod evidence;
 
 pub mod writer;
+pub mod trim;
 
 pub mod apply;
 
@@ -145,14 +160,24 @@ pub mod project;
 pub mod rot;
 
 pub mod rebuild;
+pub mod snapshot_maker;
+
+pub mod snapshot_heads;
+
+pub mod install;
+
+pub mod snapshot_file;
 
 pub mod session;
 
 pub mod marks;
 
+pub mod segment;
+
 pub mod talk;
 
 pub mod to_tend;
+pub mod snapshot_state;
 
 pub mod hub;
 
@@ -163,6 +188,9 @@ pub mod hearing;
 pub mod composing;
 
 pub mod doing;
+pub mod snapshot_talk;
+
+pub mod compaction;
 
 pub mod tending;
 

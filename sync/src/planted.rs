@@ -94,11 +94,23 @@ pub enum Fault {
     HistoryNotAwaited,
     /// What a device had written and nobody takes is not written anew.
     TailDropped,
+    /// Entries are trimmed though a watermark does not cover them.
+    TrimmedTooFar,
+    /// A watermark does not wait for HQ's second copy.
+    WatermarkAboveSecondCopy,
+    /// Nobody with a lease is waited for.
+    LeaseForgotten,
+    /// Sending goes on from an entry that was just trimmed.
+    FloorOffByOne,
+    /// Neither chunks nor heads of a snapshot are looked at.
+    SnapshotNotVerified,
+    /// A snapshot leaves rows out.
+    SnapshotLeavesRowsOut,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 17] = [
+    pub const ALL: [Fault; 23] = [
         Fault::GapAccepted,
         Fault::DuplicateApplied,
         Fault::HashNotVerified,
@@ -116,6 +128,12 @@ impl Fault {
         Fault::SeqGap,
         Fault::WallClock,
         Fault::RecutWithoutSeal,
+        Fault::TrimmedTooFar,
+        Fault::WatermarkAboveSecondCopy,
+        Fault::LeaseForgotten,
+        Fault::FloorOffByOne,
+        Fault::SnapshotNotVerified,
+        Fault::SnapshotLeavesRowsOut,
     ];
 }
 

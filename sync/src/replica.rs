@@ -16,8 +16,10 @@ use crate::{
     epochs, escrow,
     evidence::{self, Ends},
     ext::Ext,
+    floor::{self, Floors},
     hlc::{Clock, Millis, Stamp},
     identity::{Identity, Settings},
+    lease,
     lost::{self, LostValue},
     marking,
     open::{self, Migration, OpenError},
@@ -34,7 +36,7 @@ use crate::{
     spare,
     tables::{self, Tables},
     value::Value,
-    view_tables,
+    view_tables, watermark,
     writer::{Writer, WriterState},
 };
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -53,7 +55,7 @@ pub struct Replica {
     pub(crate) db: Connection,
     pub(crate) capture: Arc<Mutex<Capture>>,
     pub(crate) tables: Tables,
-    identity: Identity,
+    pub(crate) identity: Identity,
     pub(crate) keys: Arc<dyn DeviceKeys>,
     pub(crate) counter: Counter,
     pub(crate) clock: Clock,
@@ -68,6 +70,7 @@ pub struct Replica {
     pub(crate) writer: Writer,
     /// The database of the origin that this one goes on from.
     pub(crate) predecessor: Option<(PathBuf, Origin)>,
+    pub(crate) floors: Floors,
     pub(crate) parked: ParkedKeys,
     halted: Option<String>,
     pub(crate) rotten: bool,
@@ -94,6 +97,7 @@ impl Replica {
             Migration { name: "0000_replicated_epochs", sql: epochs::SCHEMA },
             Migration { name: "0000_lost", sql: lost::SCHEMA },
             Migration { name: "0000_ahead", sql: ahead::SCHEMA },
+            Migration { name: "0000_floor", sql: floor::SCHEMA },
             Migration { name: "0000_zz_allow_list", sql: allow_list::SCHEMA },
             Migration { name: "0000_zz_right_move", sql: right_moves::SCHEMA },
             Migration { name: "0000_zz_private_blob", sql: private::SCHEMA },
@@ -102,6 +106,8 @@ impl Replica {
             Migration { name: "0000_zz_reissued", sql: reissued::SCHEMA },
             Migration { name: "0000_zz_spare", sql: spare::SCHEMA },
             Migration { name: "0000_zz_view", sql: view_tables::SCHEMA },
+            Migration { name: "0000_zz_lease", sql: lease::SCHEMA },
+            Migration { name: "0000_zz_watermark", sql: watermark::SCHEMA },
         ];
         let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
         counter.set(1);
@@ -115,6 +121,7 @@ impl Replica {
         let hook = watch(&mut db, &capture).map_err(failed)?;
         let heads = changelog::heads(&db).map_err(failed)?;
         counter.set(heads.iter().filter_map(|head| head.2).max().unwrap_or(1));
+        let floors = floor::all(&db).map_err(failed)?;
         let newest = heads.iter().map(|head| head.1.stamp).max().unwrap_or(Stamp(0));
         let evidence_ends = evidence::ends(&db).map_err(failed)?;
         let writer = Writer::load(&db).map_err(failed)?;
@@ -135,6 +142,7 @@ impl Replica {
             evidence_ends,
             writer,
             predecessor: None,
+            floors,
             parked: ParkedKeys::new(),
             halted: None,
             rotten: false,
@@ -387,6 +395,11 @@ impl Replica {
         &self.path
     }
 
+    /// The file layer; None is SQLite's own.
+    pub fn vfs(&self) -> Option<&str> {
+        self.vfs.as_deref()
+    }
+
     /// The declarations.
     pub fn tables(&self) -> &Tables {
         &self.tables
@@ -400,6 +413,11 @@ impl Replica {
     /// The newest entry of an origin in a stream.
     pub fn head(&self, stream: Stream, origin: Origin) -> LogHead {
         self.heads.get(&(stream, origin)).copied().unwrap_or_else(|| LogHead::none(origin, stream))
+    }
+
+    /// Up to where the log of an origin was trimmed; 0 when it is whole. Nobody can be sent an entry below.
+    pub fn floor(&self, stream: Stream, origin: Origin) -> u64 {
+        self.floors.get(&(stream, origin)).copied().unwrap_or(0)
     }
 
     /// All heads of a stream, by origin.

@@ -171,6 +171,11 @@ impl Session {
         self.acked.get(&key).copied().unwrap_or(0)
     }
 
+    /// The newest entry of an origin that was handed to the line, or that the other side has.
+    pub fn sent_to(&self, key: Key) -> u64 {
+        self.sent.get(&key).copied().unwrap_or(0)
+    }
+
     /// The other side says all that it has of some streams.
     pub fn take_vector(
         &mut self,

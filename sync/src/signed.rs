@@ -30,6 +30,11 @@ impl<'b, M> Unproven<'b, M> {
         self.signer
     }
 
+    /// The message as it reads, not believed yet: for what in it tells how to prove it.
+    pub fn message(&self) -> &M {
+        &self.message
+    }
+
     /// The message, if it was signed by this key, which must be the one of the signer.
     pub fn proven_by(self, public: &[u8; 32]) -> Result<M, WireError> {
         self.proven(|message, signature| verify(public, message, signature))

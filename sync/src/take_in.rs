@@ -145,7 +145,14 @@ impl Inner<'_> {
             if !apply::may_speak(self.tables, writer, frame.stream()) {
                 return Ok(Some(Outcome::ForeignStream));
             }
-            match self.verify(frame, writer, &head)? {
+            let verified = match self.verify(frame, writer, &head) {
+                // Its past was trimmed here, so it proves nothing: what follows the head is asked for.
+                Err(rusqlite::Error::QueryReturnedNoRows) => {
+                    return Ok(Some(Outcome::Gap { have: head.seq }));
+                }
+                verified => verified?,
+            };
+            match verified {
                 Ok(chains) => incoming.chains = chains,
                 Err(cause) => return Ok(Some(Outcome::Refused(cause))),
             }

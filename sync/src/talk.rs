@@ -4,6 +4,7 @@ use crate::{
     evidence::Why,
     hlc::Millis,
     origin::{DeviceId, Origin, Stream},
+    outcome::EntryMark,
     topics::Kind,
     writer::WriterState,
 };
@@ -116,6 +117,16 @@ pub enum Event {
         /// What stands in the way.
         reason: String,
     },
+    /// A snapshot was taken in.
+    Installed {
+        /// Entries that need not come one by one.
+        entries: u64,
+    },
+    /// HQ has said anew up to where logs may be trimmed.
+    Published {
+        /// The entry that says so; None when it is not known whether it was kept.
+        mark: Option<EntryMark>,
+    },
     /// Received entries were not kept; they will come again.
     NotKept {
         /// What the database says.
@@ -134,9 +145,25 @@ pub struct HubSettings {
     pub slice_rows: usize,
     /// Bytes of frames that may wait here per lane and peer.
     pub credit_bytes: u32,
+    /// A new device that lacks so many entries is given a snapshot in their place.
+    pub snapshot_above: u64,
+    /// A device that has been silent for so long is not waited for any more.
+    pub lease_ms: i64,
+    /// So often HQ says anew up to where logs may be trimmed.
+    pub watermark_ms: i64,
+    /// So far that must have moved to be said.
+    pub watermark_step: u64,
+    /// So many of the newest entries of each log are never trimmed.
+    pub keep_entries: u64,
+    /// So many entries are trimmed in one beat.
+    pub trim_entries: u64,
+    /// Entries of one of HQ's sealed segments.
+    pub segment_entries: u64,
     /// Name of this build, for people.
     pub build: String,
 }
+
+const DAY_MS: i64 = 86_400_000;
 
 impl Default for HubSettings {
     fn default() -> HubSettings {
@@ -145,6 +172,13 @@ impl Default for HubSettings {
             beat_ms: 10_000,
             slice_rows: 2_000,
             credit_bytes: 1024 * 1024,
+            snapshot_above: 5_000,
+            lease_ms: 35 * DAY_MS,
+            watermark_ms: DAY_MS,
+            watermark_step: 256,
+            keep_entries: 256,
+            trim_entries: 2_000,
+            segment_entries: 1_000,
             build: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

@@ -35,6 +35,8 @@ pub enum Kind {
     Need,
     /// Which views one has, or a stretch of a newer one.
     View,
+    /// A piece of a snapshot, or a wish for one.
+    Snap,
 }
 
 impl Direction {
@@ -51,7 +53,8 @@ impl Direction {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Live, Kind::Bulk, Kind::Ack, Kind::Need, Kind::View];
+    pub const ALL: [Kind; 6] =
+        [Kind::Live, Kind::Bulk, Kind::Ack, Kind::Need, Kind::View, Kind::Snap];
 
     /// Its level in a topic.
     pub const fn as_str(self) -> &'static str {
@@ -61,6 +64,7 @@ impl Kind {
             Kind::Ack => "ack",
             Kind::Need => "need",
             Kind::View => "view",
+            Kind::Snap => "snap",
         }
     }
 }
@@ -194,7 +198,7 @@ mod tests {
         #[test]
         fn whatever_reads_is_exactly_what_would_be_written(
             bytes in proptest::collection::vec(any::<u8>(), 0..40),
-            text in "(sv1|sv2)/(up|down|cast)/[a-zA-Z0-9/-]{0,18}/(live|bulk|ack|need|view|[a-z]{0,5})",
+            text in "(sv1|sv2)/(up|down|cast)/[a-zA-Z0-9/-]{0,18}/(live|bulk|ack|need|view|snap|[a-z]{0,5})",
         ) {
             for topic in [&bytes[..], text.as_bytes()] {
                 if let Some((direction, device, kind)) = parse(topic) {

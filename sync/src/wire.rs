@@ -67,6 +67,8 @@ pub struct Need {
     pub epoch_highest: u16,
     /// What the sender has, stream by stream. A stream that it does not take is not in the list.
     pub vectors: Vec<StreamHeads>,
+    /// Whether it would rather begin with a snapshot than with the first entry.
+    pub want_snapshot: bool,
     /// Whether this answers the other's need, and so wants no answer.
     pub reply: bool,
     /// How many bytes of live frames may be sent.
@@ -123,7 +125,7 @@ impl Ack {
 
 impl Need {
     const TAG: &[u8] = b"selvedge/need/1";
-    const FIELDS: usize = 11;
+    const FIELDS: usize = 12;
 
     /// The bytes for the line, signed. The name of the build is cut where it is too long.
     pub fn encode(&self, keys: &dyn DeviceKeys) -> Vec<u8> {
@@ -138,8 +140,8 @@ impl Need {
                 message.uint(origin.get()).uint(*seq).bytes(chain8);
             }
         }
-        message.truth(self.reply).uint(self.credit_live).uint(self.credit_bulk);
-        message.uint(self.ticket);
+        message.truth(self.want_snapshot).truth(self.reply);
+        message.uint(self.credit_live).uint(self.credit_bulk).uint(self.ticket);
         signed(message, Need::TAG, keys)
     }
 
@@ -153,6 +155,7 @@ impl Need {
             epoch_lowest: reader.uint_up_to(u64::from(u16::MAX))? as u16,
             epoch_highest: reader.uint_up_to(u64::from(u16::MAX))? as u16,
             vectors: read_list(&mut reader, 2, read_stream_heads)?,
+            want_snapshot: reader.truth()?,
             reply: reader.truth()?,
             credit_live: reader.uint32()?,
             credit_bulk: reader.uint32()?,
@@ -284,6 +287,7 @@ mod tests {
             epoch_lowest: 1,
             epoch_highest: u16::MAX,
             vectors,
+            want_snapshot: ticket % 2 == 1,
             reply,
             credit_live: 0,
             credit_bulk: u32::MAX,

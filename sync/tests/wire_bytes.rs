@@ -102,6 +102,7 @@ fn need() -> Need {
             StreamHeads { stream: Stream::CHAIN, heads: vec![] },
             StreamHeads { stream: store(), heads },
         ],
+        want_snapshot: true,
         reply: false,
         credit_live: 262_144,
         credit_bulk: 262_144,

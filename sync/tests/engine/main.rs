@@ -2,6 +2,7 @@
 
 mod desk;
 
+mod compaction;
 mod conversation;
 mod forks;
 mod parking;
@@ -9,4 +10,5 @@ mod persons;
 mod rights;
 mod rot;
 mod views;
+mod snapshots;
 mod write;

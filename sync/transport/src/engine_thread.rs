@@ -278,6 +278,10 @@ impl State {
                 tracing::warn!(%origin, ?device, "a device goes on under a spare origin");
             }
             Event::Untended { reason } => tracing::error!(%reason, "it is tried again"),
+            Event::Installed { entries } => {
+                tracing::info!(entries, "a snapshot was taken in");
+            }
+            Event::Published { .. } => tracing::info!("watermarks were published"),
             Event::NotKept { reason } => {
                 tracing::error!(%reason, "what came was not kept and will come again");
                 self.rest_until = now.steady.0 + REST_MS;
