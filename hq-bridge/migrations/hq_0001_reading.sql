@@ -70,7 +70,7 @@ CREATE TABLE hq_api_token (
 INSERT INTO hq_receipt_sum
 SELECT day, id >> 40, count(*),
        CAST(total(total_minor) FILTER (WHERE kind = 1) AS INTEGER),
-       CAST(total(total_minor) FILTER (WHERE kind = 2) AS INTEGER),
+       CAST(total(total_minor) FILTER (WHERE kind <> 1) AS INTEGER),
        CAST(total(tax_minor) AS INTEGER), max(id)
 FROM (SELECT -1 AS day, id, kind, total_minor, tax_minor FROM receipt
       UNION ALL SELECT max(at, 0) / 86400000, id, kind, total_minor, tax_minor FROM receipt)
@@ -84,7 +84,7 @@ INSERT INTO hq_stock_change SELECT store, sku, row_number() OVER () FROM stock_b
 CREATE TRIGGER hq_receipt_is_summed AFTER INSERT ON receipt BEGIN
     INSERT INTO hq_receipt_sum (day, device, receipts, sales_minor, returns_minor, tax_minor, newest_receipt)
     SELECT day, new.id >> 40, 1, iif(new.kind = 1, new.total_minor, 0),
-           iif(new.kind = 2, new.total_minor, 0), new.tax_minor, new.id
+           iif(new.kind <> 1, new.total_minor, 0), new.tax_minor, new.id
     FROM (SELECT -1 AS day UNION ALL SELECT max(new.at, 0) / 86400000)
     WHERE true
     ON CONFLICT (day, device) DO UPDATE

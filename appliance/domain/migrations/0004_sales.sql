@@ -5,14 +5,14 @@
 CREATE TABLE receipt (
     id          INTEGER NOT NULL PRIMARY KEY CHECK (id >> 40 > 0),
     no          INTEGER NOT NULL CHECK (no > 0),
-    kind        INTEGER NOT NULL CHECK (kind IN (1, 2)), -- 1 sale, 2 return
+    kind        INTEGER NOT NULL CHECK (kind IN (1, 2, 3)), -- 1 sale, 2 return, 3 void
     cashier     INTEGER NOT NULL,
     at          INTEGER NOT NULL,
     store       INTEGER NOT NULL CHECK (store > 0),
     total_minor INTEGER NOT NULL,
     tax_minor   INTEGER NOT NULL,
     customer    INTEGER,
-    of          INTEGER, -- the receipt that a return takes back, or NULL
+    of          INTEGER, -- the receipt that a return takes back or a void reverses, or NULL
     currency    TEXT     -- NULL: the store's
 ) STRICT;
 CREATE INDEX receipt_of ON receipt (of) WHERE of IS NOT NULL;
@@ -35,13 +35,16 @@ CREATE TABLE receipt_line (
 ) STRICT, WITHOUT ROWID;
 
 -- The amounts of a receipt's tenders add up to its total. What was handed over
--- above the amount went back as change.
+-- above the amount went back as change. What a card terminal approved bears the
+-- payment intent that it was asked with, which no second receipt bears.
 CREATE TABLE tender (
     receipt      INTEGER NOT NULL REFERENCES receipt (id),
     no           INTEGER NOT NULL CHECK (no > 0),
     kind         INTEGER NOT NULL, -- 1 cash, 2 card, 3 voucher
     amount_minor INTEGER NOT NULL,
     given_minor  INTEGER, -- NULL: the amount
+    intent       INTEGER, -- NULL: no card terminal was asked
+    reference    TEXT,    -- the terminal's own, for who looks it up there
     PRIMARY KEY (receipt, no)
 ) STRICT, WITHOUT ROWID;
 

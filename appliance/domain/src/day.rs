@@ -84,7 +84,7 @@ fn read_back(
             break;
         }
         if at >= from && at < to && row.get::<_, i64>(2)? == store {
-            let kind = if row.get::<_, i64>(3)? == 1 { Kind::Sale } else { Kind::Return };
+            let kind = Kind::from_number(row.get(3)?);
             found.push(DayReceipt { id: row.get(0)?, at, kind, total: row.get(4)? });
         }
     }

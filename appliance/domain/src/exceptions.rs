@@ -10,6 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 /// A sale took more than the balance knew of.
 pub const OVERSOLD: &str = "oversold";
 
+/// Power went in the middle of a sale, and a person said what became of it.
+pub const IN_DOUBT: &str = "in doubt";
+
 /// HQ's sum of a device's receipts differs from what the device signed.
 pub const TOTALS_DIFFER: &str = "totals differ";
 

@@ -21,7 +21,7 @@ pub struct Totals {
     pub last_no: i64,
     /// What sales came to.
     pub sales: Money,
-    /// What returns came to, not above zero.
+    /// What returns and voids came to, not above zero.
     pub returns: Money,
     /// The tax in both.
     pub tax: Money,
@@ -62,7 +62,7 @@ pub fn state(tx: &Transaction, store: i64, at: Moment) -> Result<Option<i64>, Gr
     let (last_no, sales, returns, tax) = tx
         .prepare_cached(
             "SELECT max(no), coalesce(sum(total_minor) FILTER (WHERE kind = 1), 0),
-                    coalesce(sum(total_minor) FILTER (WHERE kind = 2), 0), coalesce(sum(tax_minor), 0)
+                    coalesce(sum(total_minor) FILTER (WHERE kind <> 1), 0), coalesce(sum(tax_minor), 0)
              FROM receipt
              WHERE id BETWEEN max(?1, own_ids()) + 1 AND own_ids() + 1099511627775",
         )?
@@ -112,7 +112,7 @@ pub fn held(db: &Connection, device: i64, last_no: i64) -> rusqlite::Result<(i64
     db.prepare_cached(
         "SELECT count(*), coalesce(max(no), 0),
                 coalesce(sum(total_minor) FILTER (WHERE kind = 1), 0),
-                coalesce(sum(total_minor) FILTER (WHERE kind = 2), 0), coalesce(sum(tax_minor), 0)
+                coalesce(sum(total_minor) FILTER (WHERE kind <> 1), 0), coalesce(sum(tax_minor), 0)
          FROM receipt WHERE id BETWEEN ?1 AND ?1 + 1099511627775 AND no <= ?2",
     )?
     .query_row((first_id, last_no), |row| {

@@ -28,6 +28,7 @@ pub mod tenders;
 
 pub mod sales;
 
+pub mod in_doubt;
 pub mod returns;
 
 pub mod migrations;

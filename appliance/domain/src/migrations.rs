@@ -11,4 +11,5 @@ pub const ALL: &[(&str, &str)] = &[
     ("0007_store_discounts", include_str!("../migrations/0007_store_discounts.sql")),
     ("0008_catalogue_change", include_str!("../migrations/0008_catalogue_change.sql")),
     ("0009_back_office", include_str!("../migrations/0009_back_office.sql")),
+    ("0010_in_doubt", include_str!("../migrations/0010_in_doubt.sql")),
 ];

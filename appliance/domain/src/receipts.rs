@@ -16,6 +16,8 @@ pub enum Kind {
     Sale,
     /// Goods came back.
     Return,
+    /// A sale that never was: it reverses another receipt whole.
+    Void,
 }
 
 impl Kind {
@@ -24,6 +26,25 @@ impl Kind {
         match self {
             Kind::Sale => 1,
             Kind::Return => 2,
+            Kind::Void => 3,
+        }
+    }
+
+    /// The kind of a number from the table.
+    pub fn from_number(number: i64) -> Kind {
+        match number {
+            1 => Kind::Sale,
+            2 => Kind::Return,
+            _ => Kind::Void,
+        }
+    }
+
+    /// As reports and screens name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Sale => "sale",
+            Kind::Return => "return",
+            Kind::Void => "void",
         }
     }
 }
@@ -35,7 +56,7 @@ pub struct Receipt {
     pub id: i64,
     /// Its number on the device that wrote it.
     pub no: i64,
-    /// Sale or return.
+    /// Sale, return or void.
     pub kind: Kind,
     /// Who rang it up.
     pub cashier: i64,
@@ -49,7 +70,7 @@ pub struct Receipt {
     pub tax: Money,
     /// The customer, where known.
     pub customer: Option<i64>,
-    /// The receipt that this one takes back.
+    /// The receipt that this one takes back or reverses.
     pub of: Option<i64>,
     /// What it was paid in.
     pub currency: Currency,
@@ -93,6 +114,17 @@ pub struct ReceiptTender {
     pub amount: Money,
     /// What was handed over; more than the amount where change was given.
     pub given: Money,
+    /// What a card terminal approved it by, if one did.
+    pub charge: Option<Charge>,
+}
+
+/// What a card terminal approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// The payment intent that the terminal was asked with. One intent, at most one receipt.
+    pub intent: i64,
+    /// The terminal's own reference; `None` where a person said that it was paid.
+    pub reference: Option<String>,
 }
 
 /// A receipt with all that stands on it.
@@ -133,7 +165,7 @@ pub fn next_no(db: &Connection) -> rusqlite::Result<i64> {
 /// What is written of a receipt; id and number come with the writing.
 #[derive(Debug, Clone)]
 pub struct NewReceipt {
-    /// Sale or return.
+    /// Sale, return or void.
     pub kind: Kind,
     /// Who rings it up.
     pub cashier: i64,
@@ -147,7 +179,7 @@ pub struct NewReceipt {
     pub tax: Money,
     /// The customer, where known.
     pub customer: Option<i64>,
-    /// The receipt taken back.
+    /// The receipt taken back or reversed.
     pub of: Option<i64>,
 }
 
@@ -199,11 +231,15 @@ pub fn write(
         ))?;
     }
     let mut insert = tx.prepare_cached(
-        "INSERT INTO tender (receipt, no, kind, amount_minor, given_minor) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO tender (receipt, no, kind, amount_minor, given_minor, intent, reference)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     for tender in tenders {
         let given = (tender.given != tender.amount).then_some(tender.given);
-        insert.execute((id, tender.no, tender.kind, tender.amount, given))?;
+        let charge = tender.charge.as_ref();
+        let intent = charge.map(|charge| charge.intent);
+        let reference = charge.and_then(|charge| charge.reference.as_deref());
+        insert.execute((id, tender.no, tender.kind, tender.amount, given, intent, reference))?;
     }
     Ok((id, no))
 }
@@ -244,6 +280,13 @@ pub fn latest_own(db: &Connection, limit: u32) -> rusqlite::Result<Vec<Receipt>>
     .collect()
 }
 
+/// The receipt that a payment intent led to, of whichever device.
+pub fn of_intent(db: &Connection, intent: i64) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached("SELECT receipt FROM receipt_of_intent WHERE intent = ?1 LIMIT 1")?
+        .query_row([intent], |row| row.get(0))
+        .optional()
+}
+
 /// The receipts that name a customer, as far as they are here, newest first.
 pub fn of_customer(db: &Connection, customer: i64, limit: u32) -> rusqlite::Result<Vec<Receipt>> {
     db.prepare_cached(
@@ -279,7 +322,7 @@ pub fn lines(db: &Connection, receipt: i64) -> rusqlite::Result<Vec<ReceiptLine>
 /// The tenders of a receipt by place.
 pub fn tenders(db: &Connection, receipt: i64) -> rusqlite::Result<Vec<ReceiptTender>> {
     db.prepare_cached(
-        "SELECT no, kind, amount_minor, coalesce(given_minor, amount_minor)
+        "SELECT no, kind, amount_minor, coalesce(given_minor, amount_minor), intent, reference
          FROM tender WHERE receipt = ?1 ORDER BY no",
     )?
     .query_map([receipt], |row| {
@@ -288,6 +331,10 @@ pub fn tenders(db: &Connection, receipt: i64) -> rusqlite::Result<Vec<ReceiptTen
             kind: row.get(1)?,
             amount: row.get(2)?,
             given: row.get(3)?,
+            charge: match row.get(4)? {
+                Some(intent) => Some(Charge { intent, reference: row.get(5)? }),
+                None => None,
+            },
         })
     })?
     .collect()
@@ -297,7 +344,7 @@ fn read(row: &Row) -> rusqlite::Result<Receipt> {
     Ok(Receipt {
         id: row.get(0)?,
         no: row.get(1)?,
-        kind: if row.get::<_, i64>(2)? == 1 { Kind::Sale } else { Kind::Return },
+        kind: Kind::from_number(row.get(2)?),
         cashier: row.get(3)?,
         at: row.get(4)?,
         store: row.get(5)?,

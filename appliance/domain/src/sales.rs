@@ -9,7 +9,7 @@ use crate::exceptions::{self, NewException, OVERSOLD};
 use crate::grand_totals::{self, EVERY_RECEIPTS, GrandTotalError};
 use crate::moment::Moment;
 use crate::money::{Amount, Money};
-use crate::receipts::{self, Kind, NewReceipt, ReceiptLine};
+use crate::receipts::{self, Charge, Kind, NewReceipt, ReceiptLine};
 use crate::staff::{self, Rights};
 use crate::tenders::{self, Tender, TenderError};
 use rusqlite::{Transaction, params};
@@ -88,6 +88,14 @@ pub enum SaleError {
     /// The tenders do not pay it.
     #[error(transparent)]
     Tender(#[from] TenderError),
+    /// A card payment that has its receipt already.
+    #[error("this card payment has its receipt already: start this device again, it will show it")]
+    PaidBefore {
+        /// The payment intent.
+        intent: i64,
+        /// Its receipt.
+        receipt: i64,
+    },
     /// The running total cannot be counted.
     #[error(transparent)]
     GrandTotal(#[from] GrandTotalError),
@@ -98,6 +106,16 @@ pub enum SaleError {
 
 /// Records a paid basket.
 pub fn record(tx: &Transaction, sale: &Sale) -> Result<Recorded, SaleError> {
+    record_charged(tx, sale, &[])
+}
+
+/// Records a paid basket of which a card terminal approved some tenders: each charge with the
+/// place of its tender. A charge that stands on a receipt already is refused.
+pub fn record_charged(
+    tx: &Transaction,
+    sale: &Sale,
+    charges: &[(usize, Charge)],
+) -> Result<Recorded, SaleError> {
     if sale.lines.is_empty() {
         return Err(SaleError::EmptyBasket);
     }
@@ -117,7 +135,15 @@ pub fn record(tx: &Transaction, sale: &Sale) -> Result<Recorded, SaleError> {
         let (shown, now) = (Amount(shown, quote.currency), Amount(quote.total, quote.currency));
         return Err(SaleError::TotalMoved { shown, now });
     }
-    let paid = tenders::settle(quote.total, &sale.tenders, quote.currency)?;
+    let mut paid = tenders::settle(quote.total, &sale.tenders, quote.currency)?;
+    for (place, charge) in charges {
+        let intent = charge.intent;
+        if let Some(receipt) = receipts::of_intent(tx, intent)? {
+            return Err(SaleError::PaidBefore { intent, receipt });
+        }
+        let tender = paid.tenders.get_mut(*place).filter(|tender| tender.charge.is_none());
+        tender.expect("a charge belongs to one tender").charge = Some(charge.clone());
+    }
     let receipt = NewReceipt {
         kind: Kind::Sale,
         cashier: sale.cashier,

@@ -25,7 +25,7 @@ impl TenderKind {
     pub const ALL: [TenderKind; 3] = [TenderKind::Cash, TenderKind::Card, TenderKind::Voucher];
 
     /// As the table keeps it.
-    pub fn number(self) -> i64 {
+    pub const fn number(self) -> i64 {
         match self {
             TenderKind::Cash => 1,
             TenderKind::Card => 2,
@@ -134,7 +134,7 @@ pub fn settle(
         if tender.kind == TenderKind::Cash {
             rest = rest.minus(amount)?;
         }
-        paid.push(ReceiptTender { no, kind, amount, given });
+        paid.push(ReceiptTender { no, kind, amount, given, charge: None });
     }
     assert_eq!(rest, Money::ZERO, "what was tendered covers what is due");
     let change = tendered.minus(due)?;
@@ -155,7 +155,7 @@ pub fn refund(
     }
     let back = refunds.iter().zip(1..).map(|(tender, no)| {
         let amount = Money(-tender.given.0);
-        ReceiptTender { no, kind: tender.kind.number(), amount, given: amount }
+        ReceiptTender { no, kind: tender.kind.number(), amount, given: amount, charge: None }
     });
     Ok(Settlement { tenders: back.collect(), change: Money::ZERO })
 }

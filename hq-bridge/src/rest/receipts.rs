@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::get;
 use rusqlite::{Connection, OptionalExtension, Row};
 use selvedge_domain::moment::Moment;
-use selvedge_domain::receipts;
+use selvedge_domain::receipts::{self, Kind};
 use selvedge_domain::tenders::TenderKind;
 use selvedge_sync::allow_list;
 use serde::Serialize;
@@ -23,14 +23,14 @@ use crate::times::time;
 /// Bits of a row id that count the rows of one device.
 const COUNTER_BITS: u32 = 40;
 
-/// A finished sale or return.
+/// A finished sale or return, or a void of one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Receipt {
     /// Its id in the whole chain.
     pub id: String,
     /// The printed number, such as `T2b-000001`.
     pub number: String,
-    /// `sale` or `return`.
+    /// `sale`, `return` or `void`.
     pub kind: &'static str,
     /// The store.
     pub store: String,
@@ -40,7 +40,7 @@ pub struct Receipt {
     pub cashier: String,
     /// The customer, where known.
     pub customer: Option<String>,
-    /// The receipt that a return takes back.
+    /// The receipt that a return takes back or a void reverses.
     pub of: Option<String>,
     /// When, by the device's clock.
     pub at: Option<String>,
@@ -242,7 +242,7 @@ fn read(
         Ok(Receipt {
             id: id.to_string(),
             number: receipts::number(label, row.get(0)?),
-            kind: if row.get::<_, i64>(1)? == 1 { "sale" } else { "return" },
+            kind: Kind::from_number(row.get(1)?).as_str(),
             store: row.get::<_, i64>(2)?.to_string(),
             device: device.map_or(String::new(), |row| row.device.as_str().to_string()),
             cashier: row.get::<_, i64>(3)?.to_string(),

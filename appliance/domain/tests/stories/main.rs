@@ -10,6 +10,8 @@ mod customers;
 #[cfg(test)]
 mod discounts;
 #[cfg(test)]
+mod in_doubt;
+#[cfg(test)]
 mod master_data;
 #[cfg(test)]
 mod returns;

@@ -5,12 +5,13 @@ use expect_test::expect;
 use rusqlite::Connection;
 
 /// Every table that is not replicated, with one word: `local` or `derived`.
-const NOT_REPLICATED: [(&str, &str); 5] = [
+const NOT_REPLICATED: [(&str, &str); 6] = [
     ("stock_balance", "derived"),
     ("catalogue_change", "local"),
     ("exception_open", "derived"),
     ("request_done", "local"),
     ("delivery_line", "local"),
+    ("receipt_of_intent", "derived"),
 ];
 
 /// What the engine brings.
@@ -30,7 +31,7 @@ fn effects_stay_home() {
         assert!(!replicated.contains(&table.to_owned()), "{table} is {word} and must not be sent");
     }
     let triggers = texts(&db, "SELECT sql FROM sqlite_master WHERE type = 'trigger'");
-    assert_eq!(triggers.len(), 10);
+    assert_eq!(triggers.len(), 11);
     for trigger in triggers {
         let deed = trigger.split("INSERT INTO ").nth(1).or(trigger.split("DELETE FROM ").nth(1));
         let written = deed.unwrap().split(' ').next().unwrap();
@@ -77,7 +78,8 @@ fn the_list_of_what_replicates_is_known() {
         15 stock_movement fact by:store pos back-office hq
         16 exception_done fact by:store back-office
         18 exception fact by:store pos back-office hq
-        19 grand_total fact store pos back-office"#]]
+        19 grand_total fact store pos back-office
+        20 doubt_answer fact store pos back-office"#]]
     .assert_eq(&list.join("\n"));
     let kinds = texts(
         &db,
@@ -101,7 +103,10 @@ fn the_list_of_what_replicates_is_known() {
         exception.at time
         exception.receipt id
         grand_total.id id
-        grand_total.at time"#]]
+        grand_total.at time
+        doubt_answer.exception id
+        doubt_answer.receipt id
+        doubt_answer.void id"#]]
     .assert_eq(&kinds.join("\n"));
 }
 
@@ -121,6 +126,22 @@ fn a_replicated_table_is_strict_and_keyed_and_only_owners_and_few_facts_have_an_
         "SELECT r.name || '.' || c.name FROM replicated_column c JOIN replicated r USING (table_id)
                    WHERE c.name NOT IN (SELECT name FROM pragma_table_info(r.name))";
     assert_eq!(texts(&db, unknown), Vec::<String>::new());
+}
+
+#[test]
+fn a_second_receipt_of_one_payment_intent_is_refused_by_the_table_itself() {
+    let db = schema(7);
+    let receipt = "INSERT INTO receipt (id, no, kind, cashier, at, store, total_minor, tax_minor)
+                   VALUES (?1, ?2, 1, 1, 0, 1, 1, 0)";
+    let paid =
+        "INSERT INTO tender (receipt, no, kind, amount_minor, intent) VALUES (?1, 1, 2, 1, 9)";
+    let (own, other) = (7_i64 << 40, 8_i64 << 40);
+    for (id, no) in [(own + 1, 1), (own + 2, 2), (other + 1, 1)] {
+        db.execute(receipt, [id, no]).unwrap();
+    }
+    assert!(db.execute(paid, [own + 1]).is_ok());
+    assert!(db.execute(paid, [own + 2]).is_err());
+    assert!(db.execute(paid, [other + 1]).is_ok(), "another device spoils nobody's receipts");
 }
 
 #[test]

@@ -6,9 +6,11 @@ use rusqlite::{Connection, Transaction};
 use selvedge_domain::basket::{self, BasketLine, Discount, RungUp};
 use selvedge_domain::catalogue::ShelfPrices;
 use selvedge_domain::customers::{self, NewCustomer};
+use selvedge_domain::in_doubt::{self, Answer, Asked};
 use selvedge_domain::master_data::{self, NewPrice, NewProduct, NewStore, NewTaxRate, NewVariant};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::{Currency, Money};
+use selvedge_domain::receipts::Charge;
 use selvedge_domain::returns::{self, Goods, LineBack, Return};
 use selvedge_domain::sales::{self, Recorded, Sale};
 use selvedge_domain::staff::{self, NewEmployee, Rights};
@@ -148,6 +150,9 @@ struct Counter {
 /// `pay cash 50 card 10`; `back 1 line 1 x 2 for cash 3.98`; `refund pen 1 for cash 1.99`;
 /// `stock pen`; `exceptions`.
 ///
+/// In doubt: `charge 7 3.98` (the basket by card, by payment intent 7), `doubt void 1`
+/// (receipt 1), `doubt paid 7 3.98` (intent 7); `answers` says what was answered.
+///
 /// Discounts: `offer shirt 20% from 100 to 200` (the store's), `card 12 5%` (a customer
 /// with 5 %), `off 10%` or `off 2.00` (the basket's); `quote` says what all comes to and
 /// shows it to the customer; `lines 1` says what a receipt's lines hold.
@@ -200,6 +205,9 @@ fn act(tx: &Transaction, counter: &mut Counter, sentence: &str) -> Result<Option
         "pay" => return pay(tx, counter, rest).map(Some),
         "back" => return back(tx, counter, rest).map(Some),
         "refund" => return refund(tx, counter, rest).map(Some),
+        "charge" => return charge(tx, counter, rest).map(Some),
+        "doubt" => return doubt(tx, counter, rest).map(Some),
+        "answers" => return Ok(Some(answers(tx))),
         "stock" => {
             let on_hand = stock::on_hand(tx, counter.store, sku_of(rest)).unwrap();
             return Ok(Some(format!("{rest} {on_hand}")));
@@ -372,6 +380,55 @@ fn take_back(
     let refunds = tenders(refunds);
     let wish = Return { store, cashier, at, goods, refunds, customer: None };
     returns::take_back(tx, &wish).map(|done| say(&done)).map_err(|error| error.to_string())
+}
+
+/// "7 3.98": the whole basket by card, by the payment intent of this number.
+fn charge(tx: &Transaction, counter: &mut Counter, text: &str) -> Result<String, String> {
+    let (intent, given) = text.split_once(' ').unwrap();
+    let (lines, tenders) = (std::mem::take(&mut counter.basket), tenders(&format!("card {given}")));
+    let (store, cashier, at) = (counter.store, counter.cashier, counter.at);
+    let sale = Sale { store, cashier, at, lines, tenders, ..Sale::default() };
+    let charge = Charge { intent: intent.parse().unwrap(), reference: Some("A-1".to_owned()) };
+    let done = sales::record_charged(tx, &sale, &[(0, charge)]);
+    done.map(|done| say(&done)).map_err(|error| error.to_string())
+}
+
+/// "print 1", "void 1": a receipt by its number. "paid 7 3.98", "not-paid 7 3.98",
+/// "given-back 7 3.98": a payment by its intent.
+fn doubt(tx: &Transaction, counter: &Counter, text: &str) -> Result<String, String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let asked = Asked { store: counter.store, cashier: counter.cashier, at: counter.at };
+    let id: i64 = words[1].parse().unwrap();
+    let receipt = || {
+        let own = receipts::latest_own(tx, 999).unwrap();
+        own.iter().find(|receipt| receipt.no == id).map_or(id, |receipt| receipt.id)
+    };
+    let decide = |answer| in_doubt::decide(tx, asked, id, answer, minor(words[2]));
+    let done = match words[0] {
+        "print" => in_doubt::confirm(tx, asked, receipt()).map(|()| "printed".to_owned()),
+        "void" => in_doubt::void(tx, asked, receipt()).map(|void| {
+            let void = receipts::whole(tx, void).unwrap().unwrap();
+            let total = Currency::EUR.show(void.receipt.total);
+            format!("{}: {total}", receipts::number("T1", void.receipt.no))
+        }),
+        "paid" => decide(Answer::Paid).map(|()| "noted".to_owned()),
+        "not-paid" => decide(Answer::NotPaid).map(|()| "noted".to_owned()),
+        "given-back" => decide(Answer::GivenBack).map(|()| "noted".to_owned()),
+        _ => panic!("no such answer: {text}"),
+    };
+    done.map_err(|error| error.to_string())
+}
+
+/// Every answer that was given, beside its exception.
+fn answers(tx: &Transaction) -> String {
+    let mut seen = exceptions::latest(tx, 99).unwrap();
+    seen.reverse();
+    let said = seen.iter().map(|one| {
+        let answered = in_doubt::of_exception(tx, one.id).unwrap().unwrap();
+        let amount = Currency::EUR.plain(Money(one.amount.unwrap()));
+        format!("{}: {}, {amount}, by {}", one.kind, answered.answer.as_str(), answered.by)
+    });
+    said.collect::<Vec<_>>().join("\n")
 }
 
 fn seen(tx: &Transaction) -> String {
