@@ -5,8 +5,10 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
 use selvedge_sync::open::{self, Migration, OpenError};
+
+use crate::payment_intents::{self, Intent};
 
 /// Name of the file in the data folder.
 pub const FILE_NAME: &str = "baskets.sqlite";
@@ -14,6 +16,7 @@ pub const FILE_NAME: &str = "baskets.sqlite";
 const SCHEMA: &[Migration] = &[
     Migration { name: "0001_baskets", sql: include_str!("baskets.sql") },
     Migration { name: "0002_discounts", sql: include_str!("baskets_discounts.sql") },
+    Migration { name: "0003_payment", sql: include_str!("baskets_payment.sql") },
 ];
 
 /// How many requests are remembered; a form older than that has long been replaced.
@@ -23,6 +26,10 @@ const REQUESTS_KEPT: i64 = 20_000;
 #[derive(Debug)]
 pub struct Baskets {
     db: Connection,
+    /// The basket whose payment began since this program started: whoever paid is still there.
+    pub paid_here: Option<i64>,
+    /// The basket whose receipt was sent to a page since then; not known yet to have arrived.
+    pub sent: Option<i64>,
 }
 
 /// How far a basket is.
@@ -53,6 +60,15 @@ pub struct Basket {
     pub discount_points: i64,
     /// What the cashier takes off the whole as an amount.
     pub discount_minor: i64,
+    /// What a card terminal was asked for it, the oldest first.
+    pub intents: Vec<Intent>,
+}
+
+impl Basket {
+    /// What a card terminal or a person still has to answer.
+    pub fn waits_for(&self) -> Option<&Intent> {
+        self.intents.iter().find(|intent| intent.state.is_open())
+    }
 }
 
 /// One live line.
@@ -81,6 +97,8 @@ pub struct Taken {
     pub kind: i64,
     /// What was handed over or charged.
     pub amount_minor: i64,
+    /// The intent that a card terminal approved.
+    pub intent: Option<i64>,
 }
 
 /// A basket whose receipt is about to be written.
@@ -125,7 +143,26 @@ pub struct KeptSignOn {
 impl Baskets {
     /// Opens the file, and makes it when there is none.
     pub fn open(path: &Path) -> Result<Baskets, OpenError> {
-        Ok(Baskets { db: open::local(path, None, SCHEMA)? })
+        Ok(Baskets { db: open::local(path, None, SCHEMA)?, paid_here: None, sent: None })
+    }
+
+    /// Makes a change that no request asked for.
+    pub fn change<T, E: From<rusqlite::Error>>(
+        &mut self,
+        act: impl FnOnce(&Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = act(&tx)?;
+        tx.commit()?;
+        Ok(done)
+    }
+
+    /// Where a request led, if it was answered.
+    pub fn answered(&self, request: &str) -> rusqlite::Result<Option<String>> {
+        self.db
+            .prepare_cached("SELECT answer FROM request WHERE id = ?1 AND answer IS NOT NULL")?
+            .query_row([request], |row| row.get(0))
+            .optional()
     }
 
     /// Runs one act of a request, once: a request that was answered is answered the same.
@@ -173,16 +210,13 @@ impl Baskets {
                 "SELECT receipt, number, total_minor, change_minor, signature FROM basket
                  WHERE state = 'done' AND number IS NOT NULL ORDER BY id DESC LIMIT 1",
             )?
-            .query_row([], |row| {
-                Ok(Done {
-                    receipt: row.get(0)?,
-                    number: row.get(1)?,
-                    total_minor: row.get(2)?,
-                    change_minor: row.get(3)?,
-                    signature: row.get(4)?,
-                })
-            })
+            .query_row([], read_done)
             .optional()
+    }
+
+    /// Asks the file.
+    pub fn ask<T>(&self, question: impl FnOnce(&Connection) -> T) -> T {
+        question(&self.db)
     }
 
     /// The basket that was being paid when it was last heard of.
@@ -233,8 +267,11 @@ impl Baskets {
              paying_at = NULL, paying_request = NULL WHERE id = ?1",
         )?
         .execute([paying.basket])?;
-        tx.prepare_cached("DELETE FROM basket_tender WHERE basket = ?1 AND request = ?2")?
-            .execute((paying.basket, &paying.request))?;
+        // What a terminal has charged stays charged.
+        tx.prepare_cached(
+            "DELETE FROM basket_tender WHERE basket = ?1 AND request = ?2 AND intent IS NULL",
+        )?
+        .execute((paying.basket, &paying.request))?;
         tx.prepare_cached("DELETE FROM request WHERE id = ?1")?.execute([&paying.request])?;
         tx.commit()
     }
@@ -286,12 +323,14 @@ pub fn current(db: &Connection) -> rusqlite::Result<Option<Basket>> {
                 customer: row.get(3)?,
                 discount_points: row.get(4)?,
                 discount_minor: row.get(5)?,
+                intents: Vec::new(),
             })
         })
         .optional()?;
     let Some(mut basket) = found else { return Ok(None) };
     basket.lines = lines(db, basket.id)?;
     basket.tenders = tenders(db, basket.id)?;
+    basket.intents = payment_intents::of_basket(db, basket.id)?;
     Ok(Some(basket))
 }
 
@@ -315,18 +354,35 @@ fn lines(db: &Connection, basket: i64) -> rusqlite::Result<Vec<Line>> {
 
 fn tenders(db: &Connection, basket: i64) -> rusqlite::Result<Vec<Taken>> {
     db.prepare_cached(
-        "SELECT no, kind, amount_minor FROM basket_tender WHERE basket = ?1 ORDER BY no",
+        "SELECT no, kind, amount_minor, intent FROM basket_tender WHERE basket = ?1 ORDER BY no",
     )?
     .query_map([basket], |row| {
-        Ok(Taken { no: row.get(0)?, kind: row.get(1)?, amount_minor: row.get(2)? })
+        Ok(Taken {
+            no: row.get(0)?,
+            kind: row.get(1)?,
+            amount_minor: row.get(2)?,
+            intent: row.get(3)?,
+        })
     })?
     .collect()
+}
+
+/// A receipt from the first five columns of a row.
+pub fn read_done(row: &Row) -> rusqlite::Result<Done> {
+    Ok(Done {
+        receipt: row.get(0)?,
+        number: row.get(1)?,
+        total_minor: row.get(2)?,
+        change_minor: row.get(3)?,
+        signature: row.get(4)?,
+    })
 }
 
 /// Old baskets are receipts by now; the newest finished one stays for the screen.
 fn forget_old(tx: &Transaction, newest: i64) -> rusqlite::Result<()> {
     for sql in [
         "DELETE FROM basket_line WHERE basket < ?1",
+        "DELETE FROM payment_intent WHERE basket < ?1",
         "DELETE FROM basket_tender WHERE basket < ?1",
         "DELETE FROM basket WHERE id < ?1 AND state = 'done'",
     ] {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
+use crate::simulated_terminal::Manner;
 use crate::texts::{self, Language};
 
 /// What a device is in its store.
@@ -52,6 +53,17 @@ impl Light {
     }
 }
 
+/// How cards are charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Terminal {
+    /// By the cashier at a terminal that we do not speak with.
+    #[default]
+    ByHand,
+    /// By a terminal that is only simulated.
+    Simulated,
+}
+
 /// The settings of one device.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -89,6 +101,10 @@ pub struct Config {
     pub lock_after_ms: i64,
     /// Free bytes below which no money is taken.
     pub space_min_bytes: u64,
+    /// How cards are charged.
+    pub card_terminal: Terminal,
+    /// What a simulated terminal does.
+    pub simulated_terminal: Manner,
     /// Folder with the two font files.
     pub fonts: Option<PathBuf>,
 }
@@ -147,6 +163,8 @@ struct Written {
     panel_width_mm: Option<i64>,
     lock_after_s: Option<i64>,
     space_min_mib: Option<i64>,
+    card_terminal: Option<Terminal>,
+    simulated_terminal: Option<Manner>,
     fonts: Option<PathBuf>,
 }
 
@@ -222,6 +240,8 @@ impl Weigh<'_> {
                 1,
                 1_000_000,
             )?) << 20,
+            card_terminal: written.card_terminal.unwrap_or_default(),
+            simulated_terminal: written.simulated_terminal.unwrap_or_default(),
             fonts: written.fonts,
             device: written.device,
             role: written.role,

@@ -4,6 +4,8 @@ pub mod amounts;
 pub mod assets;
 pub mod clock;
 pub mod texts;
+pub mod card_terminal;
+pub mod simulated_terminal;
 pub mod settings;
 pub mod config;
 pub mod doors;
@@ -18,8 +20,11 @@ pub mod status;
 pub mod readers;
 pub mod kiosk;
 
+pub mod payment_intents;
 pub mod baskets;
+pub mod unseen;
 pub mod basket_rows;
+pub mod card_line;
 pub mod database;
 pub mod outage;
 
@@ -28,7 +33,9 @@ pub mod search_index;
 pub mod search;
 
 pub mod ringing;
+pub mod paid_basket;
 pub mod payment;
+pub mod in_doubt;
 pub mod signon;
 
 pub mod basket_view;

@@ -20,14 +20,18 @@ use tokio::sync::{Semaphore, watch};
 use crate::amounts::{moment, sentence};
 use crate::assets::{ASSETS, Assets};
 use crate::baskets::Baskets;
+use crate::card_line::CardLine;
+use crate::card_terminal::CardTerminal;
 use crate::clock;
-use crate::config::{Config, DeviceRole};
+use crate::config::{Config, DeviceRole, Terminal};
 use crate::database::{self, Database, ReadError, Reader};
 use crate::doors::{self, Door};
+use crate::in_doubt::{self, Next, Till};
 use crate::outage::Outage;
-use crate::payment::{self, PayError};
+use crate::paid_basket::PayError;
 use crate::search::Search;
 use crate::signon::{SignOns, SignedOn, random_word};
+use crate::simulated_terminal::SimulatedTerminal;
 use crate::standing::{self, Band};
 
 /// The fields of a posted form.
@@ -51,7 +55,9 @@ pub struct Shared {
     pub outage: Outage,
     /// Finds products by their words.
     pub search: Search,
-    baskets: Mutex<Baskets>,
+    /// The line to the card terminal.
+    pub cards: CardLine,
+    baskets: Arc<Mutex<Baskets>>,
     changes: watch::Sender<u64>,
     wall_ms: fn() -> i64,
 }
@@ -150,28 +156,43 @@ impl Shared {
     pub fn new(
         config: Config,
         database: Database,
-        mut baskets: Baskets,
+        baskets: Baskets,
         wall_ms: fn() -> i64,
     ) -> Result<Shared, PageError> {
-        let recovered = database.read(|db| payment::recover(&mut baskets, &database, db));
-        match recovered.map_err(|error| PageError::Database(error.to_string()))? {
-            // A basket in doubt is named on the next tap; the pages must be there to say it.
-            Ok(()) | Err(PayError::InDoubt(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let (baskets, changes) = (Arc::new(Mutex::new(baskets)), watch::Sender::new(0));
+        let cards = CardLine::to(terminal(&config)?, Arc::clone(&baskets), changes.clone());
         let replica = database.folder().join(database::FILE_NAME);
         let search = Search::beside(&replica, database.identity().origin);
-        Ok(Shared {
+        let shared = Shared {
             config,
             database,
             sign_ons: SignOns::default(),
             pin_turn: Semaphore::new(1),
             outage: Outage::starting(wall_ms()),
             search,
-            baskets: Mutex::new(baskets),
-            changes: watch::Sender::new(0),
+            cards,
+            baskets,
+            changes,
             wall_ms,
-        })
+        };
+        let taken_up =
+            shared.database.read(|db| in_doubt::next(&mut shared.baskets(), &shared.till(db)));
+        match taken_up.map_err(|error| PageError::Database(error.to_string()))? {
+            // What is in doubt is named on the next tap; the pages must be there to say it.
+            Ok(_) | Err(PayError::InDoubt(_) | PayError::NotWritten(_) | PayError::Doubt(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(shared)
+    }
+
+    /// Where the checkout looks things up, writes and asks.
+    pub fn till<'a>(&'a self, db: &'a Reader) -> Till<'a> {
+        Till { database: &self.database, db, cards: &self.cards, now: self.now() }
+    }
+
+    /// What the checkout may do next.
+    pub fn next(&self, db: &Reader) -> Result<Next, PayError> {
+        in_doubt::next(&mut self.baskets(), &self.till(db))
     }
 
     /// Milliseconds since 1970, as this device believes.
@@ -339,6 +360,15 @@ impl Shared {
             .and_then(|frame| html(status, &Refused { frame, said: sentence(&error.to_string()) }));
         drawn.unwrap_or_else(|_| (status, error.to_string()).into_response())
     }
+}
+
+/// The card terminal that the settings name.
+fn terminal(config: &Config) -> Result<Option<Arc<dyn CardTerminal>>, PageError> {
+    if config.role != DeviceRole::Pos || config.card_terminal == Terminal::ByHand {
+        return Ok(None);
+    }
+    let simulated = SimulatedTerminal::start(&config.data, config.simulated_terminal);
+    Ok(Some(Arc::new(simulated.map_err(|error| PageError::Database(error.to_string()))?)))
 }
 
 /// A page with its status.

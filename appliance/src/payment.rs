@@ -1,9 +1,7 @@
-//! Takes money for a basket and turns it into a receipt, once
+//! Takes money for a basket until it is paid, once
 //!
-//! The basket is written down as `paying`, with the number that its receipt
-//! will get, before the receipt is. So a crash in between can be told from a
-//! crash after: the number is looked up, and the basket is finished or opened
-//! again. It is never sold twice.
+//! What a card terminal is asked is written down before it is asked; the answer
+//! comes later, on its own line.
 //!
 //! Each form names the total that its page showed. When a price or a discount
 //! began or ended meanwhile, the total is another one: then no money is taken,
@@ -16,88 +14,22 @@ use selvedge_domain::basket::{self, BasketError, Quote};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::{Amount, Money};
 use selvedge_domain::receipts;
-use selvedge_domain::sales::{self, Sale, SaleError};
-use selvedge_domain::tenders::{TENDERS_MAX, Tender, TenderKind};
-use selvedge_sync::outcome::WriteError;
-use selvedge_transport::engine::EngineError;
+use selvedge_domain::tenders::{TENDERS_MAX, TenderKind};
 
 use crate::amounts;
 use crate::basket_rows;
-use crate::baskets::{self, Basket, Baskets, Done, Paying, Stage};
+use crate::baskets::{self, Basket, Baskets, Paying};
+use crate::card_line::{CardLine, Question};
 use crate::database::Database;
-use crate::ringing::{CHECKOUT, Ringing, off, rung_up, shortened, to_price};
+use crate::paid_basket::{PayError, back_to_checkout, basket_hash, write_receipt};
+use crate::payment_intents::{self, Intent, Progress};
+use crate::ringing::{Ringing, rung_up, shortened, to_price};
 
 /// Where what is due is shown.
 pub const PAY: &str = "/checkout/pay";
 
-/// Where the change is shown.
-pub const DONE: &str = "/checkout/done";
-
-/// Why no money was taken, or no receipt written.
-#[derive(Debug, thiserror::Error)]
-pub enum PayError {
-    /// Nothing to pay.
-    #[error("the basket is empty: scan something first")]
-    EmptyBasket,
-    /// The form names no total.
-    #[error("this form says no total: load the page again")]
-    NotShown,
-    /// The form names no means of payment.
-    #[error("say how it is paid: cash or card")]
-    Kind,
-    /// A text that is no amount.
-    #[error("\"{0}\" is no amount of money: type one such as 50.00")]
-    Amount(String),
-    /// A card is charged what is due, not more.
-    #[error("a card cannot be charged {asked} when {due} is due: only cash gives change")]
-    CardOver {
-        /// What was typed.
-        asked: Amount,
-        /// What is due.
-        due: Amount,
-    },
-    /// The sum left to pay is not nought.
-    #[error("{0} is still due: take it first")]
-    StillDue(Amount),
-    /// More means of payment than a receipt holds.
-    #[error("one receipt holds 20 tenders: take some off, or split the basket")]
-    TooMany,
-    /// No such tender.
-    #[error("that tender is no longer there")]
-    NoTender,
-    /// The disk is nearly full; asked before money is taken.
-    #[error(
-        "the disk of this device has only {free_mib} MiB left, so no money is taken. The basket is kept; call someone to make room"
-    )]
-    NoSpace {
-        /// What is left.
-        free_mib: u64,
-    },
-    /// The basket has no total.
-    #[error(transparent)]
-    Basket(#[from] BasketError),
-    /// The sale was refused.
-    #[error(transparent)]
-    Sale(SaleError),
-    /// The receipt was not written; the money is not taken.
-    #[error("nothing was sold: {0}. Tap again; it counts once")]
-    NotWritten(String),
-    /// It is not known whether the receipt was written.
-    #[error(
-        "it is not known yet whether the receipt was written: {0}. Start this device again before the next sale; it will say"
-    )]
-    InDoubt(String),
-    /// The file of the baskets refused.
-    #[error("the basket could not be written: see that the disk has room, then tap again")]
-    Database(#[from] rusqlite::Error),
-}
-
-impl PayError {
-    /// Whether the same request may succeed a little later.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, PayError::NotWritten(_) | PayError::InDoubt(_) | PayError::Database(_))
-    }
-}
+/// Where the card terminal is waited for.
+pub const CARD: &str = "/checkout/pay/card";
 
 /// Everything that a payment needs.
 #[derive(Debug)]
@@ -106,6 +38,10 @@ pub struct Payment<'a> {
     pub ringing: Ringing<'a>,
     /// Where receipts are written.
     pub database: &'a Database,
+    /// The card terminal.
+    pub cards: &'a CardLine,
+    /// What was drawn for the id of an intent.
+    pub drawn: u32,
     /// The id of the posted form.
     pub request: &'a str,
     /// The total that the page of the form showed.
@@ -160,7 +96,8 @@ impl Payment<'_> {
         amount: &str,
     ) -> Result<String, PayError> {
         self.check_space()?;
-        self.once(baskets, |tx, basket| {
+        let mut asked = None;
+        let place = self.once(baskets, |tx, basket| {
             self.shown.ok_or(PayError::NotShown)?;
             let due = self.due(basket)?;
             if let Some(place) = self.moved(&due) {
@@ -170,12 +107,41 @@ impl Payment<'_> {
             if basket.tenders.len() >= TENDERS_MAX {
                 return Err(PayError::TooMany);
             }
+            if kind == TenderKind::Card && self.cards.has_terminal() {
+                let intent = self.intent(basket, &due, amount);
+                payment_intents::begin(tx, &intent)?;
+                asked = Some(intent);
+                return Ok(Some(CARD.to_owned()));
+            }
             basket_rows::add_tender(tx, basket.id, kind.number(), amount.0, self.request)?;
             if amount < due.left {
                 return Ok(Some(PAY.to_owned()));
             }
             self.begin_receipt(tx, basket)
-        })
+        })?;
+        // Only now, and only by the request that wrote it down.
+        if let Some(intent) = asked {
+            baskets.paid_here = Some(intent.basket);
+            self.cards.ask(Question::Charge, &intent);
+        }
+        Ok(place)
+    }
+
+    fn intent(&self, basket: &Basket, due: &Due, amount: Money) -> Intent {
+        let (at, total) = (self.ringing.at.0, due.quote.total);
+        Intent {
+            id: payment_intents::id(at, self.drawn),
+            basket: basket.id,
+            amount: Amount(amount, due.quote.currency),
+            total,
+            basket_hash: basket_hash(basket, total),
+            at,
+            cashier: self.ringing.cashier.id,
+            request: self.request.to_owned(),
+            state: Progress::Asked,
+            reference: None,
+            said: None,
+        }
     }
 
     /// Writes the receipt of a basket that is paid, or that costs nothing.
@@ -194,16 +160,24 @@ impl Payment<'_> {
         })
     }
 
-    /// Gives a tender back before the receipt is written.
+    /// Gives a tender back before the receipt is written. What a terminal charged, it gives back itself.
     pub fn give_back(&self, baskets: &mut Baskets, tender: &str) -> Result<String, PayError> {
-        self.once(baskets, |tx, basket| {
+        let mut asked = None;
+        let place = self.once(baskets, |tx, basket| {
             let no: i64 = tender.trim().parse().map_err(|_| PayError::NoTender)?;
-            if !basket.tenders.iter().any(|tender| tender.no == no) {
-                return Err(PayError::NoTender);
+            let taken = basket.tenders.iter().find(|taken| taken.no == no);
+            if let Some(intent) = taken.ok_or(PayError::NoTender)?.intent {
+                payment_intents::begin_to_give_back(tx, intent)?;
+                asked = basket.intents.iter().find(|one| one.id == intent).cloned();
+                return Ok(Some(CARD.to_owned()));
             }
             basket_rows::remove_tender(tx, basket.id, no)?;
             Ok(Some(PAY.to_owned()))
-        })
+        })?;
+        if let Some(intent) = asked {
+            self.cards.ask(Question::GiveBack, &intent);
+        }
+        Ok(place)
     }
 
     /// Runs an act of this request once; when it left the basket as `paying`, writes the receipt.
@@ -218,7 +192,10 @@ impl Payment<'_> {
         })?;
         match answer {
             Some(place) => Ok(place),
-            None => self.write_receipt(baskets),
+            None => {
+                baskets.paid_here = baskets.paying()?.map(|paying| paying.basket);
+                write_receipt(baskets, self.database, self.shown)
+            }
         }
     }
 
@@ -232,60 +209,6 @@ impl Payment<'_> {
         };
         basket_rows::begin_paying(tx, &paying)?;
         Ok(None)
-    }
-
-    fn write_receipt(&self, baskets: &mut Baskets) -> Result<String, PayError> {
-        let (Some(paying), Some(basket)) = (baskets.paying()?, baskets.current()?) else {
-            return Ok(DONE.to_owned());
-        };
-        assert_eq!(basket.stage, Stage::Paying, "the basket is written down before its receipt");
-        let sale = Sale {
-            store: self.ringing.store,
-            cashier: paying.cashier,
-            at: Moment(paying.at),
-            lines: to_price(&basket),
-            tenders: tenders(&basket),
-            customer: basket.customer,
-            discount: off(&basket),
-            shown: self.shown,
-        };
-        let number = paying.receipt_no;
-        let written = self.database.write(move |tx| {
-            if receipts::next_no(tx)? != number {
-                return Err(SaleError::Database(rusqlite::Error::QueryReturnedNoRows));
-            }
-            sales::record(tx, &sale)
-        });
-        match written {
-            Ok(committed) => {
-                let sold = committed.value;
-                let hash = committed.entry.map(|entry| hex::encode(entry.hash)).unwrap_or_default();
-                let done = Done {
-                    receipt: sold.id,
-                    number: receipts::number(self.database.label(), sold.no),
-                    total_minor: sold.quote.total.0,
-                    change_minor: sold.change.0,
-                    signature: hash.chars().take(8).collect(),
-                };
-                baskets.finish(&paying, &done, DONE)?;
-                Ok(DONE.to_owned())
-            }
-            Err(EngineError::Write(WriteError::Refused(refused))) => {
-                baskets.reopen(&paying)?;
-                match (refused, self.shown) {
-                    (SaleError::TotalMoved { .. }, Some(shown)) => Ok(back_to_checkout(shown)),
-                    (refused, _) => Err(PayError::Sale(refused)),
-                }
-            }
-            Err(EngineError::Write(WriteError::InDoubt(reason))) => {
-                Err(PayError::InDoubt(reason.to_string()))
-            }
-            Err(EngineError::Gone(reason)) => Err(PayError::InDoubt(reason)),
-            Err(reason) => {
-                baskets.reopen(&paying)?;
-                Err(PayError::NotWritten(reason.to_string()))
-            }
-        }
     }
 
     fn weigh(&self, due: &Due, kind: &str, amount: &str) -> Result<(TenderKind, Money), PayError> {
@@ -322,49 +245,4 @@ impl Payment<'_> {
         }
         Ok(())
     }
-}
-
-fn back_to_checkout(shown: Money) -> String {
-    format!("{CHECKOUT}?was={}", shown.0)
-}
-
-fn tenders(basket: &Basket) -> Vec<Tender> {
-    let known = basket.tenders.iter().filter_map(|taken| {
-        let kind = TenderKind::from_number(taken.kind)?;
-        Some(Tender { kind, given: Money(taken.amount_minor) })
-    });
-    known.collect()
-}
-
-/// Finds out what became of a basket that was being paid when the power went.
-///
-/// Its receipt bears the number and the moment that were written down. When it
-/// is there the basket is finished, else it is as before the last tender.
-pub fn recover(
-    baskets: &mut Baskets,
-    database: &Database,
-    db: &Connection,
-) -> Result<(), PayError> {
-    let Some(paying) = baskets.paying()? else { return Ok(()) };
-    if let Some(reason) = database.in_doubt() {
-        return Err(PayError::InDoubt(reason));
-    }
-    let newest = receipts::latest_own(db, 16)?;
-    let its = |receipt: &&receipts::Receipt| {
-        receipt.no == paying.receipt_no && receipt.at == Moment(paying.at)
-    };
-    let Some(receipt) = newest.iter().find(its) else {
-        baskets.reopen(&paying)?;
-        return Ok(());
-    };
-    let change = receipts::whole(db, receipt.id)?.map_or(Money::ZERO, |whole| whole.change());
-    let done = Done {
-        receipt: receipt.id,
-        number: receipts::number(database.label(), receipt.no),
-        total_minor: receipt.total.0,
-        change_minor: change.0,
-        signature: database.signature(db, receipt.id),
-    };
-    baskets.finish(&paying, &done, DONE)?;
-    Ok(())
 }

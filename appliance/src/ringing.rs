@@ -277,7 +277,8 @@ fn chosen(line: i64) -> String {
 
 fn changeable(tx: &Transaction) -> Result<(Vec<Line>, i64), RingError> {
     let basket = baskets::current(tx)?.ok_or(RingError::NoLine)?;
-    if basket.stage == Stage::Paying || !basket.tenders.is_empty() {
+    let is_begun = basket.stage == Stage::Paying || basket.waits_for().is_some();
+    if is_begun || !basket.tenders.is_empty() {
         return Err(RingError::PaymentBegun);
     }
     Ok((basket.lines, basket.id))

@@ -1,9 +1,11 @@
 //! One line per screen
 
+pub mod card;
 pub mod checkout;
 pub mod correct;
 pub mod done;
 pub mod find;
+pub mod in_doubt;
 pub mod offers;
 pub mod pay;
 pub mod people;
@@ -22,7 +24,9 @@ pub fn pos() -> Router<Page> {
         .merge(checkout::routes())
         .merge(find::routes())
         .merge(pay::routes())
+        .merge(card::routes())
         .merge(done::routes())
+        .merge(in_doubt::routes())
 }
 
 /// The screens of a back office.

@@ -117,6 +117,18 @@ pub const SETTINGS: &[Setting] = &[
         "Free disk space below which no money is taken. 1 to 1000000.",
     ),
     setting(
+        "card_terminal",
+        "\"by-hand\"",
+        "by-hand",
+        "Pos only: how cards are charged. \"by-hand\": at a terminal of its own, and the cashier taps when it says paid. \"simulated\": by one that charges nobody, for trying and teaching.",
+    ),
+    setting(
+        "simulated_terminal",
+        "\"approves\"",
+        "approves",
+        "What a simulated terminal does: \"approves\", \"declines\", \"slow\" (approves after 3 s), \"forgets\" (charges, and knows nothing of it) or \"loses-power\" (charges, and is away for 2 s before it can say so). One that approves does the other four for the amounts 0.01, 0.02, 0.03 and 0.04.",
+    ),
+    setting(
         "fonts",
         "\"/usr/share/selvedge/fonts\"",
         "none",

@@ -55,6 +55,13 @@ struct Tries {
     last_ms: i64,
 }
 
+/// A random number; `None` when the system has no random bytes.
+pub fn random_number() -> Option<u32> {
+    let mut bytes = [0_u8; 4];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(u32::from_be_bytes(bytes))
+}
+
 /// A random word of 32 hex digits; `None` when the system has no random bytes.
 pub fn random_word() -> Option<String> {
     let mut bytes = [0_u8; 16];

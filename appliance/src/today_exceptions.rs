@@ -1,7 +1,9 @@
 //! What a manager should look at, one line each
 
 use selvedge_domain::catalogue;
-use selvedge_domain::exceptions::{self, Exception, OVERSOLD, TOTALS_DIFFER};
+use selvedge_domain::exceptions::{self, Exception, IN_DOUBT, OVERSOLD, TOTALS_DIFFER};
+use selvedge_domain::in_doubt;
+use selvedge_domain::money::Money;
 use selvedge_domain::receipts::{self, WholeReceipt};
 use selvedge_domain::stock;
 
@@ -111,6 +113,13 @@ fn line(shared: &Shared, db: &Reader, one: &Exception) -> Result<ExceptionLine, 
             ("Sold below stock".to_owned(), vec![goods, balance, after, one.note.clone()])
         }
         TOTALS_DIFFER => ("Totals differ".to_owned(), vec![one.note.clone(), after]),
+        IN_DOUBT => {
+            let currency = shared.store_data(db)?.map(|store| store.currency);
+            let amount = one.amount.zip(currency).map(|(sum, unit)| unit.show(Money(sum)));
+            let answered = in_doubt::of_exception(db, one.id)?;
+            let answer = answered.map(|said| format!("{} said: {}", said.by, said.answer.as_str()));
+            ("Cut off in a sale".to_owned(), vec![answer, amount, after])
+        }
         other => {
             (sentence(other).trim_end_matches('.').to_owned(), vec![goods, after, one.note.clone()])
         }

@@ -20,7 +20,7 @@
     } catch { /* It sells without sound too. */ }
   }
 
-  // A fragment replaces the element of its id, unless that shows the same.
+  // A fragment replaces the element of its id, unless it shows the same.
   function swap(html) {
     const sheet = document.createElement('template');
     sheet.innerHTML = html;
@@ -108,7 +108,7 @@
     try { await take(await send(link.href)); } catch { location.assign(link.href); }
   });
 
-  // What is typed is looked for. A question that a later letter, act or scan overtook is dropped.
+  // What is typed is looked for. One that a letter, act or scan overtook is dropped.
   let asked = 0;
   on('input', async act => {
     const field = act.target, mine = ++asked, url = field.dataset.look;
@@ -121,7 +121,7 @@
     } catch { /* The next letter asks. */ }
   });
 
-  // A burst of keys is a scan, wherever the focus is.
+  // A burst of keys is a scan, whatever has focus.
   let burst = '', since = 0, before = '';
   on('keydown', act => {
     const form = first('form[data-scan]');
@@ -145,7 +145,7 @@
     post(form, fields);
   }
 
-  // The beat: this page lives; the answer brings time or lock.
+  // The beat: this page lives. Back come time or lock.
   async function beat() {
     try {
       const answer = await fetch('/beat', { headers: parts });
@@ -156,8 +156,8 @@
 
   ready();
   setInterval(beat, 5000);
-  const { screen, leave } = document.body.dataset;
-  if (leave) setTimeout(() => location.assign(leave), 2e4);
+  const { screen, leave, after } = document.body.dataset;
+  if (leave) setTimeout(() => location.replace(leave), after || 2e4);
   if (!screen) return;
   const events = new EventSource('/events?screen=' + screen);
   events.onmessage = news => swap(news.data);

@@ -32,7 +32,13 @@ impl OneStore {
         let runtime = Runtime::new()?;
         let desk = Desk::at(None)?;
         let world = World::from_seed(1, 1);
-        let wanted = Wanted { desk: desk.path.clone(), stores: 1, pos, beat_s: BEAT_S };
+        let wanted = Wanted {
+            desk: desk.path.clone(),
+            stores: 1,
+            pos,
+            beat_s: BEAT_S,
+            card_terminal: false,
+        };
         let (mut chain, files) = demo::lay_out(&world, wanted, &runtime)?;
         chain.make(&files, &|_| {})?;
         chain.start_all(&|_| {})?;

@@ -29,6 +29,8 @@ pub struct Wanted {
     pub pos: u32,
     /// Seconds between two beats.
     pub beat_s: u32,
+    /// Whether each pos asks a simulated card terminal; else the cashier charges cards by hand.
+    pub card_terminal: bool,
 }
 
 /// Why a chain does not stand.
@@ -114,7 +116,7 @@ impl Chain {
                 }
                 None => None,
             };
-            write_place(place, near, wanted.beat_s)?;
+            write_place(place, near, &wanted)?;
         }
         let seated = places.into_iter().map(|place| Seated { place, process: None }).collect();
         Ok(Chain { wanted, programs, seated, lines, preload: None })
@@ -345,12 +347,20 @@ fn broker_of(places: &[Place], seat: Seat) -> Option<SocketAddr> {
     places.iter().find(|place| place.seat == seat).and_then(|place| place.broker)
 }
 
-fn write_place(place: &Place, parent: Option<SocketAddr>, beat_s: u32) -> Result<(), ChainError> {
+fn write_place(
+    place: &Place,
+    parent: Option<SocketAddr>,
+    wanted: &Wanted,
+) -> Result<(), ChainError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error| ChainError::File(path, error)
     };
     std::fs::create_dir_all(&place.folder).map_err(failed(&place.folder))?;
     let config = place.config();
-    std::fs::write(&config, place.settings(parent, beat_s)).map_err(failed(&config))
+    let mut settings = place.settings(parent, wanted.beat_s);
+    if wanted.card_terminal && matches!(place.seat, Seat::Pos { .. }) {
+        settings.push_str("card_terminal = \"simulated\"\n");
+    }
+    std::fs::write(&config, settings).map_err(failed(&config))
 }

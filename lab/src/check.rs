@@ -75,8 +75,13 @@ pub fn run(check: &Check) -> Result<bool, CheckError> {
     let runtime = Runtime::new()?;
     let desk = Desk::at(check.dir.clone())?;
     let world = World::from_seed(check.seed, check.stores);
-    let wanted =
-        Wanted { desk: desk.path.clone(), stores: check.stores, pos: check.pos, beat_s: BEAT_S };
+    let wanted = Wanted {
+        desk: desk.path.clone(),
+        stores: check.stores,
+        pos: check.pos,
+        beat_s: BEAT_S,
+        card_terminal: true,
+    };
     let (mut chain, files) = demo::lay_out(&world, wanted, &runtime)?;
     let teller = Teller { begun: Instant::now() };
     let tell = |step: &str| teller.tell(step);

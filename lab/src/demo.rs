@@ -168,8 +168,13 @@ pub fn begin(tour: &Tour, runtime: &Runtime) -> Result<Begun, TourError> {
     let desk = Desk::at(tour.dir.clone())?;
     let mut world = World::from_seed(tour.seed, tour.stores);
     let past = history::plan(&mut world, tour.pos, tour.days, now_ms());
-    let wanted =
-        Wanted { desk: desk.path.clone(), stores: tour.stores, pos: tour.pos, beat_s: BEAT_S };
+    let wanted = Wanted {
+        desk: desk.path.clone(),
+        stores: tour.stores,
+        pos: tour.pos,
+        beat_s: BEAT_S,
+        card_terminal: true,
+    };
     let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", tour.port)));
     let listener = listener.map_err(|error| TourError::Port(tour.port, error))?;
     let index = listener.local_addr()?;

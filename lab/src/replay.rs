@@ -109,8 +109,13 @@ fn stand_up(
     runtime: &Runtime,
 ) -> Result<Chain, Fault> {
     let files = import_files::write_trade(file, replay.stores, &desk.path)?;
-    let wanted =
-        Wanted { desk: desk.path.clone(), stores: replay.stores, pos: replay.pos, beat_s: BEAT_S };
+    let wanted = Wanted {
+        desk: desk.path.clone(),
+        stores: replay.stores,
+        pos: replay.pos,
+        beat_s: BEAT_S,
+        card_terminal: false,
+    };
     let mut chain = Chain::lay_out(wanted, Programs::beside_this_one()?, runtime.handle())?;
     chain.make(&files, &|_| {})?;
     for store in 1..=replay.stores {

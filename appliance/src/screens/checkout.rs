@@ -18,8 +18,8 @@ use crate::basket_rows::BasketWrite;
 use crate::basket_view::{self, BasketView, Chosen, PastReceipt, Scene, Sheet};
 use crate::database::Reader;
 use crate::find_view::{self, FindView, Finding, Key};
+use crate::in_doubt::{self, Next};
 use crate::page::{self, Fields, Frame, Page, PageError, Shared, Wants, field};
-use crate::payment;
 use crate::ringing::{CHECKOUT, RingError, Ringing, shortened};
 use crate::signon::SignedOn;
 
@@ -103,6 +103,9 @@ async fn show(
     let chosen = Chosen::parse(choice.line.as_deref(), choice.sheet.as_deref());
     let was = choice.was.and_then(|was| was.parse().ok()).map(Money);
     page.run(move |shared, db| {
+        if let Next::See(place) = shared.next(db)? {
+            return Ok(page::go(place));
+        }
         let refusal = Refusal { chosen, was, ..Refusal::default() };
         draw(shared, db, &who, wants, StatusCode::OK, refusal)
     })
@@ -235,7 +238,7 @@ async fn ring(
 /// What is chosen at a place of this screen; `None` when it is of another.
 fn chosen(place: &str) -> Option<Chosen> {
     match place.strip_prefix(CHECKOUT)?.split_once('=') {
-        None => Some(Chosen::Nothing),
+        None => place.eq(CHECKOUT).then_some(Chosen::Nothing),
         Some(("?line", line)) => Some(Chosen::parse(Some(line), None)),
         Some(("?sheet", sheet)) => Some(Chosen::parse(None, Some(sheet))),
         Some(_) => None,
@@ -295,7 +298,9 @@ fn rung(
     let store = shared.store_data(db)?.ok_or(PageError::NoMasterData)?;
     let ringing = Ringing { catalogue: db, store: store.id, at: shared.now(), cashier: &cashier };
     let mut baskets = shared.baskets();
-    payment::recover(&mut baskets, &shared.database, db)?;
+    if let Next::See(place) = in_doubt::next(&mut baskets, &shared.till(db))? {
+        return Ok(Ok(place.to_owned()));
+    }
     let done = baskets.once(request, |tx| deed(&ringing, tx, fields, &store).map(Some));
     drop(baskets);
     shared.changed();

@@ -4,19 +4,21 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use selvedge_domain::money::{Currency, Money};
 
 use crate::baskets::Done;
+use crate::in_doubt::Next;
 use crate::page::{self, Frame, Page, Wants};
-use crate::payment::DONE;
+use crate::paid_basket::DONE;
 use crate::ringing::CHECKOUT;
 use crate::signon::SignedOn;
+use crate::unseen;
 
 /// Where this screen answers.
 pub fn routes() -> Router<Page> {
-    Router::new().route(DONE, get(show))
+    Router::new().route(DONE, get(show)).route("/checkout/done/seen", get(seen))
 }
 
 #[derive(Template)]
@@ -37,12 +39,31 @@ struct DoneView {
 
 async fn show(State(page): State<Page>, who: SignedOn, _: Wants) -> Response {
     page.run(move |shared, db| {
+        // Being sent once more is not being seen.
+        shared.baskets().sent = None;
+        match shared.next(db)? {
+            Next::See(DONE) => {
+                let mut baskets = shared.baskets();
+                baskets.sent = baskets.ask(unseen::unseen)?.map(|unseen| unseen.basket);
+            }
+            Next::See(place) => return Ok(page::go(place)),
+            Next::Free => {}
+        }
         let last = shared.baskets().last_done()?;
         let store = shared.store_data(db)?;
         let (Some(last), Some(store)) = (last, store) else { return Ok(page::go(CHECKOUT)) };
         let done = view(&last, store.currency);
         let frame = shared.frame(db, "done", Some(&who))?;
         page::html(StatusCode::OK, &Sold { frame, done })
+    })
+    .await
+}
+
+/// The page asks here for a picture as soon as it has arrived: now a person sees the receipt.
+async fn seen(State(page): State<Page>, _: SignedOn) -> Response {
+    page.run(move |shared, db| {
+        shared.next(db)?;
+        Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await
 }

@@ -1,5 +1,7 @@
 //! Take money until nothing is due
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::Form;
 use axum::Router;
@@ -13,13 +15,20 @@ use selvedge_domain::tenders::TenderKind;
 use crate::amounts::{counted, sentence, suggested_notes};
 use crate::baskets::{Basket, Baskets};
 use crate::database::Reader;
+use crate::in_doubt::{self, Next};
 use crate::page::{self, Fields, Frame, Page, PageError, Shared, Wants, field};
-use crate::payment::{self, DONE, PAY, PayError, Payment, due};
+use crate::paid_basket::{DONE, PayError};
+use crate::payment::{CARD, PAY, Payment, due};
+use crate::payment_intents::{Intent, Progress};
 use crate::ringing::{CHECKOUT, Ringing};
-use crate::signon::SignedOn;
+use crate::signon::{self, SignedOn};
+use crate::unseen;
 
 /// The digits of the pad, as a telephone's would confuse nobody who uses a till.
 pub const PAD: [&str; 11] = ["7", "8", "9", "4", "5", "6", "1", "2", "3", "0", "00"];
+
+/// How long the answer to a form waits for the card terminal; after that a page does.
+const ANSWER_AT_ONCE: Duration = Duration::from_millis(1_500);
 
 /// Where this screen answers.
 pub fn routes() -> Router<Page> {
@@ -58,13 +67,14 @@ struct PayView {
     decimals: u32,
     zero: String,
     digits: [&'static str; 11],
+    has_terminal: bool,
 }
 
 struct TenderView {
     no: i64,
     name: &'static str,
     amount: String,
-    card: bool,
+    note: &'static str,
 }
 
 struct Chip {
@@ -75,7 +85,9 @@ struct Chip {
 
 async fn show(State(page): State<Page>, who: SignedOn, wants: Wants) -> Response {
     page.run(move |shared, db| {
-        payment::recover(&mut shared.baskets(), &shared.database, db)?;
+        if let Next::See(place) = shared.next(db)? {
+            return Ok(page::go(place));
+        }
         draw(shared, db, &who, wants, StatusCode::OK, String::new(), "")
     })
     .await
@@ -118,7 +130,7 @@ async fn pay(
     Form(fields): Form<Fields>,
     deed: Deed,
 ) -> Response {
-    page.run(move |shared, db| match paid(shared, db, &who, &fields, deed)? {
+    page.run(move |shared, db| match answered(shared, db, &who, &fields, deed)? {
         Ok(place) if wants == Wants::Parts && place == PAY => {
             let parts = draw(shared, db, &who, wants, StatusCode::OK, String::new(), "")?;
             Ok(page::at(&place, parts))
@@ -144,6 +156,27 @@ async fn pay(
     .await
 }
 
+/// Where a deed leads, once the card terminal has answered it or has let us wait.
+fn answered(
+    shared: &Shared,
+    db: &Reader,
+    who: &SignedOn,
+    fields: &Fields,
+    deed: Deed,
+) -> Result<Result<String, PayError>, PageError> {
+    let place = match paid(shared, db, who, fields, deed)? {
+        Ok(place) if place == CARD => {
+            shared.cards.wait(ANSWER_AT_ONCE);
+            match shared.next(db)? {
+                Next::See(place) => place.to_owned(),
+                Next::Free => PAY.to_owned(),
+            }
+        }
+        other => return Ok(other),
+    };
+    Ok(Ok(place))
+}
+
 fn paid(
     shared: &Shared,
     db: &Reader,
@@ -157,9 +190,21 @@ fn paid(
         Ringing { catalogue: db, store: shared.store(), at: shared.now(), cashier: &cashier };
     let space_min_bytes = shared.config.space_min_bytes;
     let shown = field(fields, "shown").parse().ok().map(Money);
-    let payment = Payment { ringing, database: &shared.database, request, shown, space_min_bytes };
+    let drawn = signon::random_number().ok_or(PageError::NoRequest)?;
+    let (database, cards) = (&shared.database, &shared.cards);
+    let payment = Payment { ringing, database, cards, drawn, request, shown, space_min_bytes };
     let mut baskets = shared.baskets();
-    payment::recover(&mut baskets, &shared.database, db)?;
+    let next = in_doubt::next(&mut baskets, &shared.till(db))?;
+    if let Some(place) = baskets.answered(request)? {
+        // Whoever sends the same form again is still before the screen, and is told.
+        if place == DONE {
+            baskets.paid_here = baskets.ask(unseen::unseen)?.map(|unseen| unseen.basket);
+        }
+        return Ok(Ok(place));
+    }
+    if let Next::See(place) = next {
+        return Ok(Ok(place.to_owned()));
+    }
     let done = deed(&payment, &mut baskets, fields);
     drop(baskets);
     shared.changed();
@@ -194,6 +239,7 @@ fn draw(
             );
         }
     };
+    let said = if said.is_empty() { last_word(&basket.intents) } else { said };
     match wants {
         Wants::Page => {
             page::html(status, &Pay { frame: shared.frame(db, "pay", Some(who))?, pay, said })
@@ -201,6 +247,16 @@ fn draw(
         Wants::Parts => {
             page::html(status, &Paying { frame: shared.frame_of_parts("pay", who), pay, said })
         }
+    }
+}
+
+/// What the card terminal said last, when it took nothing.
+fn last_word(intents: &[Intent]) -> String {
+    let Some(last) = intents.last() else { return String::new() };
+    match last.state {
+        Progress::Refused => format!("The card was not charged {}.", last.amount),
+        Progress::Returned => format!("{} went back to the card.", last.amount),
+        _ => String::new(),
     }
 }
 
@@ -212,7 +268,11 @@ fn view(shared: &Shared, db: &Reader, basket: &Basket, typed: &str) -> Result<Pa
         no: taken.no,
         name: if taken.kind == TenderKind::Cash.number() { "Cash" } else { "Card" },
         amount: currency.show(Money(taken.amount_minor)),
-        card: taken.kind == TenderKind::Card.number(),
+        note: match (TenderKind::from_number(taken.kind), taken.intent) {
+            (Some(TenderKind::Card), None) => "give it back at the terminal first",
+            (_, Some(_)) => "the terminal gives it back",
+            _ => "",
+        },
     });
     let exact = Chip { word: "exact", shown: currency.show(left), amount: currency.plain(left) };
     let notes = suggested_notes(left.0, currency.digits()).into_iter().map(Money);
@@ -234,5 +294,6 @@ fn view(shared: &Shared, db: &Reader, basket: &Basket, typed: &str) -> Result<Pa
         decimals: currency.digits(),
         zero: currency.plain(Money::ZERO),
         digits: PAD,
+        has_terminal: shared.cards.has_terminal(),
     })
 }

@@ -188,8 +188,24 @@ impl Counter {
         told.collect::<Vec<String>>().join("\n")
     }
 
-    /// Posts fields as they are, and does not follow.
+    /// Posts fields as they are, and does not follow; but a receipt is looked at.
     pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let answer = self.post_and_leave(path, fields);
+        if answer.place == "/checkout/done" {
+            self.look();
+        }
+        answer
+    }
+
+    /// Looks at the receipt as each browser does, with its picture.
+    pub fn look(&self) -> String {
+        let page = self.get("/checkout/done").page;
+        assert_eq!(self.get("/checkout/done/seen").status, 204);
+        page
+    }
+
+    /// Posts fields as they are, and looks at nothing that comes of it.
+    pub fn post_and_leave(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let sent =
             self.browser.post(format!("{}{path}", self.address)).send_form(fields.iter().copied());
         answer(sent.unwrap())
@@ -237,6 +253,15 @@ impl Counter {
 
     pub fn scan(&self, code: &str) -> Answer {
         self.fill("/checkout", "/checkout/add", &[("code", code)])
+    }
+
+    /// Sends a scan from a page that is no longer shown.
+    pub fn scan_anyway(&self, code: &str) -> Answer {
+        let (page, action) = (self.get("/checkout/find?q=").page, "/checkout/add");
+        let mut fields = hidden(&page, if page.contains(action) { action } else { "/signoff" });
+        fields.insert("code".to_owned(), code.to_owned());
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+        self.post_and_leave(action, &fields)
     }
 
     /// Takes payment for what is in the basket.
@@ -299,7 +324,8 @@ fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     }
 }
 
-fn filled_form(page: &str, action: &str, filled: &[(&str, &str)]) -> BTreeMap<String, String> {
+/// The hidden fields of a form with what is filled in.
+pub fn filled_form(page: &str, action: &str, filled: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut fields = hidden(page, action);
     fields.extend(filled.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     fields

@@ -1,4 +1,4 @@
-//! The program as a process of its own, on a full disk
+//! The program as a process, with a full disk or a switch
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -20,6 +20,39 @@ const LIMITED: &str = "trap '' XFSZ; exec \"$@\"";
 const MOUNTED: &str = "data=$1 kept=$2; shift 2
     mount -t tmpfs -o size=12m none \"$data\" && cp -a \"$kept/.\" \"$data\" && exec \"$@\"";
 
+/// What the environment names the switch's file by.
+const SWITCH: &str = "CUT_AT_SYNC";
+
+/// A library in front of the program's own that ends it at a sync of its disk, as a power cut would.
+pub struct Switch {
+    library: PathBuf,
+    file: PathBuf,
+}
+
+impl Switch {
+    /// Builds the library with the C compiler of this machine.
+    pub fn build(folder: &Path) -> Switch {
+        let (source, library) = (folder.join("cut_at_sync.c"), folder.join("cut_at_sync.so"));
+        fs::write(&source, include_str!("cut_at_sync.c")).unwrap();
+        let mut cc = Command::new("cc");
+        cc.args(["-O2", "-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl");
+        assert!(cc.status().unwrap().success());
+        Switch { library, file: folder.join("cut") }
+    }
+
+    /// Lets so many syncs pass and cuts at the next one.
+    pub fn cut_after(&self, syncs: u32) {
+        fs::write(&self.file, syncs.to_string()).unwrap();
+    }
+
+    /// Lets every sync pass from now on, and says whether it has cut.
+    pub fn lift(&self) -> bool {
+        let left = fs::read_to_string(&self.file).unwrap();
+        fs::remove_file(&self.file).unwrap();
+        left.starts_with("cut")
+    }
+}
+
 /// A running pos and a person before it.
 pub struct Device {
     process: Child,
@@ -32,7 +65,14 @@ impl Device {
     pub fn start(store: &Store) -> Device {
         let mut command = Command::new("sh");
         command.args(["-c", LIMITED, "sh"]);
-        Device::run(command, store)
+        Device::run(command, store, "")
+    }
+
+    /// Starts it with further settings and with a switch.
+    pub fn with_a_switch(store: &Store, settings: &str, switch: &Switch) -> Device {
+        let mut command = Command::new("env");
+        command.env("LD_PRELOAD", &switch.library).env(SWITCH, &switch.file);
+        Device::run(command, store, settings)
     }
 
     /// Starts it on a copy of the data in a file system of 12 MiB; says loudly why there is none where that is forbidden.
@@ -47,10 +87,10 @@ impl Device {
         fs::create_dir(store.data()).unwrap();
         let mut command = Command::new("unshare");
         command.args(["-Urm", "sh", "-c", MOUNTED, "sh"]).arg(store.data()).arg(kept);
-        Some(Device::run(command, store))
+        Some(Device::run(command, store, ""))
     }
 
-    fn run(mut command: Command, store: &Store) -> Device {
+    fn run(mut command: Command, store: &Store, further: &str) -> Device {
         let folder = store.folder.path();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, data) = (free.local_addr().unwrap(), store.data());
@@ -61,7 +101,7 @@ impl Device {
         fs::write(&admission, store.admission.to_text()).unwrap();
         let settings = format!(
             "device = \"s0001-p01\"\nrole = \"pos\"\ndata = {data:?}\nadmission = {admission:?}\n\
-             listen = \"{address}\"\nspace_min_mib = 1\nlock_after_s = 86400\n"
+             listen = \"{address}\"\nspace_min_mib = 1\nlock_after_s = 86400\n{further}"
         );
         fs::write(&config, settings).unwrap();
         command.arg(env!("CARGO_BIN_EXE_appliance")).args(["run", "--config"]).arg(config);

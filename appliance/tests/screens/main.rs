@@ -2,6 +2,7 @@
 
 mod badge;
 mod browser;
+mod card;
 mod counter;
 mod device;
 mod discounts;
@@ -9,11 +10,13 @@ mod find;
 mod full_disk;
 mod goods;
 mod headquarters;
+mod in_doubt;
 mod kiosk;
 mod kiosk_browser;
 mod languages;
 mod office;
 mod office_browser;
+mod power_cut;
 mod sale;
 mod stock;
 mod window;

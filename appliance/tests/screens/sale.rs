@@ -381,6 +381,8 @@ fn a_sale_cut_off_after_its_receipt_is_finished_and_not_sold_again() {
     cut_off(&store, true);
     let counter = store.start();
     counter.sign_on("9520001", "1111");
+    assert_eq!(counter.get("/checkout").place, "/checkout/in-doubt", "nobody has seen it");
+    counter.fill("/checkout/in-doubt", "/checkout/in-doubt/print", &[]);
     assert!(counter.get("/checkout").page.contains("Scan the first item"));
     assert_eq!(send_again(&counter).place, "/checkout/done");
     let done = counter.get("/checkout/done").page;
