@@ -160,6 +160,7 @@ impl Database {
                 let stated = grand_totals::state(tx, store, Moment(now.wall.0));
                 stated.map(drop).map_err(|error| error.to_string())
             })),
+            ..EngineSettings::default()
         };
         let own = replica.known(replica.identity().origin);
         let label =

@@ -59,6 +59,7 @@ pub fn start(
             let stated = grand_totals::state(tx, store, Moment(now.wall.0));
             stated.map(drop).map_err(|error| error.to_string())
         })),
+        ..EngineSettings::default()
     };
     Ok(Engine::start(replica, settings, runtime)?)
 }

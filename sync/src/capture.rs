@@ -9,13 +9,18 @@ use crate::{
     entry::{Op, RowChange},
     marking::{self, MarkingError, NewMarks},
     origin::Origin,
-    preupdate::{Action, Touch},
+    preupdate::{self, Action, Hook, Touch},
     rule::StreamRule,
     tables::{Table, Tables},
     value::Value,
 };
 use rusqlite::Connection;
-use std::{borrow::Cow, collections::HashSet};
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 /// Room for so many touched rows is kept from one write to the next, for a small write and not for an import.
 const ROWS_KEPT: usize = 256;
@@ -248,6 +253,27 @@ impl Capture {
     pub fn reuse(&mut self, touched: TouchedRows) {
         self.touched = touched;
     }
+}
+
+/// The capture; a panic while it was held has poisoned the write, which is rolled back anyway.
+pub(crate) fn hold(capture: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
+    capture.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+pub(crate) fn watch(db: &mut Connection, capture: &Arc<Mutex<Capture>>) -> rusqlite::Result<Hook> {
+    let refuses = Arc::clone(capture);
+    db.commit_hook(Some(move || hold(&refuses).refuses_commit()))?;
+    let forgets = Arc::clone(capture);
+    db.rollback_hook(Some(move || hold(&forgets).forget_stray()))?;
+    let sees = Arc::clone(capture);
+    db.authorizer(Some(move |asked: AuthContext<'_>| {
+        if matches!(asked.action, AuthAction::Savepoint { .. }) {
+            hold(&sees).see_savepoint();
+        }
+        Authorization::Allow
+    }))?;
+    let heard = Arc::clone(capture);
+    Ok(preupdate::listen(db, move |touch| hold(&heard).hear(touch)))
 }
 
 /// What a write has changed.

@@ -1,9 +1,10 @@
 //! Writes the messages of a conversation
 
 use crate::{
+    allow_list::Row,
     epochs,
     hub::{Conversation, Hub, digest_of, streams_of},
-    marks::AT_HQ,
+    marks::{AT_HQ, KEPT_TWICE},
     origin::{Origin, Role, Stream},
     planted::{self, Fault},
     replica::Replica,
@@ -46,6 +47,7 @@ impl Hub {
             reply: peer.session.is_known(),
             credit_live: self.credit(name),
             credit_bulk: self.credit(name),
+            papers: replica.papers(&streams_of(replica, name)),
         }
     }
 
@@ -62,6 +64,9 @@ impl Hub {
             heads.into_iter().map(|key| (key.0, key.1, self.durable(replica, key))).collect();
         let idle = heads.is_empty() && !peer.session.is_waiting() && due == Beat::Yes;
         let streams = if idle { streams_of(replica, name) } else { Vec::new() };
+        let committed = self.moved_for(replica, name, peer, AT_HQ);
+        let kept_twice = self.moved_for(replica, name, peer, KEPT_TWICE);
+        let any = !committed.is_empty() || !kept_twice.is_empty();
         Ack {
             nonce: self.nonce,
             stamp: replica.clock.last(),
@@ -69,8 +74,9 @@ impl Hub {
             credit_live: self.credit(name),
             credit_bulk: self.credit(name),
             parked: u32::try_from(self.parked).unwrap_or(u32::MAX),
-            committed: self.committed_for(replica, name, peer),
-            kept_twice: Vec::new(),
+            committed,
+            kept_twice,
+            generation: if any { self.generation(replica) } else { None },
             ages: if *name == PeerId::Parent { self.ages(now) } else { Vec::new() },
             digests: streams
                 .into_iter()
@@ -92,25 +98,41 @@ impl Hub {
         queued.max().unwrap_or(0).max(kept).max(replica.head(key.0, key.1).seq)
     }
 
-    /// What HQ has of a child's own entries, where that moved since it was told.
-    fn committed_for(
+    /// What HQ has of a child's own entries, or keeps twice of its store's, where that moved since it was told.
+    ///
+    /// What HQ has committed is also what it acknowledges, whoever carried it; what is kept twice is told here alone, so
+    /// a child hears it of all whose entries it may have carried.
+    fn moved_for(
         &self,
         replica: &Replica,
         name: &PeerId,
         peer: &mut Conversation,
+        mark: &'static str,
     ) -> Vec<Mark> {
-        let (PeerId::Child(device), Some(_)) = (name, &peer.signer) else { return Vec::new() };
+        let (PeerId::Child(device), Some(signer)) = (name, &peer.signer) else { return Vec::new() };
+        let whole_store = mark == KEPT_TWICE && signer.store > 0;
+        let concerned =
+            |row: &&Row| row.device == *device || whole_store && row.store == signer.store;
+        let streams = streams_of(replica, name);
         let mut moved = Vec::new();
-        for row in replica.all_known().filter(|row| row.device == *device) {
-            for stream in streams_of(replica, name) {
-                let key = (stream, row.origin);
-                let seq = self.marks.seq(AT_HQ, key);
-                if seq > peer.told.insert(key, seq).unwrap_or(0) {
-                    moved.push((stream, row.origin, seq));
+        for row in replica.all_known().filter(concerned) {
+            for stream in &streams {
+                let key = (*stream, row.origin);
+                let seq = self.marks.seq(mark, key);
+                if seq > peer.told.insert((mark, key), seq).unwrap_or(0) {
+                    moved.push((*stream, row.origin, seq));
                 }
             }
         }
         moved
+    }
+
+    /// The generation of HQ whose word the marks are. At HQ, its own.
+    fn generation(&self, replica: &Replica) -> Option<Origin> {
+        match replica.identity().role {
+            Role::Hq => Some(replica.identity().origin),
+            _ => Origin::new(self.marks.generation()),
+        }
     }
 
     /// Seconds since each device below was heard.

@@ -13,18 +13,21 @@ use crate::{
     talk::{Now, PeerId},
     topics::Kind,
     view_wire::{ViewAsk, ViewPart},
-    wire::{Ack, Need},
+    wire::{Ack, Need, Paper},
 };
 
 impl Hub {
     pub(crate) fn take(
         &mut self,
-        replica: &Replica,
+        replica: &mut Replica,
         now: Now,
         from: &PeerId,
         kind: Kind,
         bytes: Vec<u8>,
     ) -> Result<(), String> {
+        if matches!(from, PeerId::Above(_)) {
+            return self.take_aside(replica, now, from, kind, bytes);
+        }
         if *from == PeerId::Parent && !self.settings.has_parent {
             return Err("there is no parent here".to_owned());
         }
@@ -56,6 +59,23 @@ impl Hub {
         Ok(())
     }
 
+    /// Papers prove themselves. What is new in them, all others shall hear too.
+    pub(crate) fn take_papers(
+        &mut self,
+        replica: &mut Replica,
+        now: Now,
+        papers: &[Paper],
+    ) -> Result<(), String> {
+        if papers.is_empty() || !replica.learn_papers(papers).map_err(|cause| cause.to_string())? {
+            return Ok(());
+        }
+        self.recount(replica).map_err(|cause| cause.to_string())?;
+        for peer in self.peers.values_mut() {
+            peer.session.want_need(now.steady);
+        }
+        Ok(())
+    }
+
     /// The row of the signer when it is who may speak on this line; None when it is not known yet.
     pub(crate) fn speaker<'r>(
         &self,
@@ -67,11 +87,17 @@ impl Hub {
         if row.state == State::Revoked {
             return Err(format!("{} was revoked", row.device.as_str()));
         }
+        if replica.lineage.generations.is_over(signer) {
+            return Err(format!(
+                "HQ's generation of origin {signer} is over: its word does not count"
+            ));
+        }
         let may = match from {
-            PeerId::Child(device) => row.device == *device,
+            PeerId::Child(device) => row.device == *device && self.parents.now() != Some(device),
+            PeerId::Above(device) => row.device == *device && self.may_lead(replica, row),
             PeerId::Parent => {
-                row.role == Role::Hq
-                    || row.role == Role::BackOffice && row.store == replica.identity().store
+                self.parents.now().is_none_or(|now| row.device == *now)
+                    && self.may_lead(replica, row)
             }
         };
         if may {
@@ -128,14 +154,15 @@ impl Hub {
         Ok(())
     }
 
-    fn take_need(
+    pub(crate) fn take_need(
         &mut self,
-        replica: &Replica,
+        replica: &mut Replica,
         now: Now,
         from: &PeerId,
         bytes: &[u8],
     ) -> Result<(), String> {
         let unproven = Need::decode(bytes).map_err(|cause| cause.to_string())?;
+        self.take_papers(replica, now, &unproven.message().papers)?;
         let Some((need, row)) = self.proven(replica, from, unproven)? else { return Ok(()) };
         let streams: Vec<Stream> = need.vectors.iter().map(|vector| vector.stream).collect();
         let heads: Vec<Mark> = need
@@ -144,7 +171,7 @@ impl Hub {
             .flat_map(|vector| vector.heads.iter().map(|head| (vector.stream, head.0, head.1)))
             .collect();
         let own = replica.identity().origin;
-        let at_hq = row.role == Role::Hq;
+        let generation = (row.role == Role::Hq).then_some(row.origin);
         let signer = row.origin;
         if *from == PeerId::Parent {
             self.hear_parent(replica, &need.vectors);
@@ -152,6 +179,8 @@ impl Hub {
             self.hear_ask(row.clone(), need.ticket);
         }
         let complete = heads.iter().all(|head| replica.head(head.0, head.1).seq >= head.2);
+        let papers = replica.papers(&streams);
+        let lacks_papers = papers.iter().any(|paper| !need.papers.contains(paper));
         let peer = self.heard(now, from, row);
         peer.build = need.build;
         if complete {
@@ -163,18 +192,21 @@ impl Hub {
             &heads,
             [need.credit_live, need.credit_bulk],
         );
-        if !need.reply {
+        if !need.reply || lacks_papers {
             peer.session.want_need(now.steady);
         }
         // Whoever asks anew may have lost what it was told, or never have got it.
         peer.told.clear();
         match from {
             PeerId::Parent => {
+                // All that it has of these streams: whatever the parent before it had does not count any more.
+                self.marks.clear(AT_PARENT, Some(&streams));
                 let within = heads
                     .into_iter()
                     .filter(|head| head.1 != own || head.2 <= replica.head(head.0, head.1).seq);
-                self.mark(now, &within.collect::<Vec<_>>(), at_hq);
+                self.mark(now, &within.collect::<Vec<_>>(), generation);
             }
+            PeerId::Above(_) => {}
             PeerId::Child(device) => {
                 peer.session.want_ack(now.steady);
                 self.compaction.leases.take_vector(device, signer, &streams, &heads);
@@ -193,7 +225,7 @@ impl Hub {
     ) -> Result<(), String> {
         let unproven = Ack::decode(bytes).map_err(|cause| cause.to_string())?;
         let Some((ack, row)) = self.proven(replica, from, unproven)? else { return Ok(()) };
-        let at_hq = row.role == Role::Hq;
+        let generation = (row.role == Role::Hq).then_some(row.origin);
         if let PeerId::Child(device) = from {
             self.compaction.leases.take_ack(device, row.origin, &ack.heads);
         }
@@ -213,22 +245,25 @@ impl Hub {
             peer.beyond_complete = peer.beyond.clone();
         }
         if *from == PeerId::Parent {
-            self.mark(now, &ack.heads, at_hq);
-            self.mark_at(now, AT_HQ, &ack.committed);
+            self.mark(now, &ack.heads, generation);
+            if ack.generation.is_some_and(|said| self.marks.heed(said)) {
+                self.mark_at(now, AT_HQ, &ack.committed);
+            }
+            // Whatever a generation has kept twice outlives it.
             self.mark_at(now, KEPT_TWICE, &ack.kept_twice);
         }
         Ok(())
     }
 
-    /// The parent has these; when the parent is HQ they are committed there.
-    fn mark(&mut self, now: Now, heads: &[Mark], at_hq: bool) {
+    /// The parent has these; when the parent is this generation of HQ they are committed there.
+    fn mark(&mut self, now: Now, heads: &[Mark], generation: Option<Origin>) {
         self.mark_at(now, AT_PARENT, heads);
-        if at_hq {
+        if generation.is_some_and(|said| self.marks.heed(said)) {
             self.mark_at(now, AT_HQ, heads);
         }
     }
 
-    fn mark_at(&mut self, now: Now, mark: &'static str, heads: &[Mark]) {
+    pub(crate) fn mark_at(&mut self, now: Now, mark: &'static str, heads: &[Mark]) {
         let mut moved = false;
         for (stream, origin, seq) in heads {
             moved |= self.marks.advance(mark, (*stream, *origin), *seq);

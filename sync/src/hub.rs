@@ -11,8 +11,10 @@ use crate::{
     incoming::{Incoming, Outcome, Received, Slice},
     marks::Marks,
     origin::{Origin, Stream},
+    parents::Parents,
     replica::Replica,
     scrub::Scrub,
+    second_copy::Copying,
     session::{Beat, Key, Lane, Session},
     snapshot_state::{Compaction, Snapshots},
     talk::{Event, HubSettings, Input, Now, Output, PeerId},
@@ -27,8 +29,8 @@ pub(crate) struct Conversation {
     pub(crate) session: Session,
     /// The newest origin that has signed a message here.
     pub(crate) signer: Option<Row>,
-    /// What the other side was told to be committed at HQ.
-    pub(crate) told: BTreeMap<Key, u64>,
+    /// What the other side was told of each mark of HQ.
+    pub(crate) told: BTreeMap<(&'static str, Key), u64>,
     /// Seconds since devices beyond it were heard, and when that was said.
     pub(crate) beyond: BTreeMap<Origin, (u32, Millis)>,
     /// When it was last heard while we had all that it has.
@@ -40,19 +42,44 @@ pub(crate) struct Conversation {
     pub(crate) views: Viewing,
 }
 
+impl Conversation {
+    pub(crate) fn new(beat_ms: i64) -> Conversation {
+        Conversation {
+            session: Session::new(beat_ms),
+            signer: None,
+            told: BTreeMap::new(),
+            beyond: BTreeMap::new(),
+            complete: None,
+            beyond_complete: BTreeMap::new(),
+            build: String::new(),
+            views: Viewing::default(),
+        }
+    }
+
+    /// The line is there.
+    pub(crate) fn line_up(&mut self, now: Now) {
+        self.session.line_up(now.steady);
+        self.views.line_up();
+    }
+}
+
 /// Every conversation of one replica.
 pub struct Hub {
     pub(crate) settings: HubSettings,
     pub(crate) nonce: u64,
     pub(crate) peers: BTreeMap<PeerId, Conversation>,
+    pub(crate) parents: Parents,
     pub(crate) queue: VecDeque<Incoming<PeerId>>,
     pub(crate) waiting: BTreeSet<Origin>,
     pub(crate) marks: Marks,
+    pub(crate) copying: Option<Copying>,
     pub(crate) refused: u64,
     /// How often the origins had been read at the last look.
     origins_read: u64,
     limits_changed: u64,
     pub(crate) to_tend: ToTend,
+    /// The newest generation of HQ at the last look.
+    generation: Option<Origin>,
     pub(crate) parked: u64,
     scrub: Scrub,
     /// Views whose rows were not what HQ signed: all of them are fetched anew.
@@ -66,6 +93,8 @@ impl Hub {
     pub fn new(replica: &Replica, settings: HubSettings, nonce: u64) -> rusqlite::Result<Hub> {
         let beat_ms = settings.beat_ms;
         let mut hub = Hub {
+            copying: settings.second_copy.then(|| Copying::new(replica)),
+            parents: Parents::new(settings.lines.clone(), settings.beat_ms),
             settings,
             nonce,
             peers: BTreeMap::new(),
@@ -76,6 +105,7 @@ impl Hub {
             origins_read: replica.origins_read,
             limits_changed: replica.limits_changed,
             to_tend: ToTend::default(),
+            generation: replica.lineage.generations.newest(),
             parked: count_parked(replica)?,
             scrub: Scrub::new(beat_ms),
             whole_views: BTreeSet::new(),
@@ -84,22 +114,14 @@ impl Hub {
         };
         if hub.settings.has_parent {
             hub.conversation(&PeerId::Parent);
+            hub.order_parents(replica, None);
         }
         Ok(hub)
     }
 
     pub(crate) fn conversation(&mut self, peer: &PeerId) -> &mut Conversation {
         let beat_ms = self.settings.beat_ms;
-        self.peers.entry(peer.clone()).or_insert_with(|| Conversation {
-            session: Session::new(beat_ms),
-            signer: None,
-            told: BTreeMap::new(),
-            beyond: BTreeMap::new(),
-            complete: None,
-            beyond_complete: BTreeMap::new(),
-            build: String::new(),
-            views: Viewing::default(),
-        })
+        self.peers.entry(peer.clone()).or_insert_with(|| Conversation::new(beat_ms))
     }
 
     /// Takes in what happened. Frames are queued for `work`.
@@ -107,18 +129,20 @@ impl Hub {
         let mut outputs = Vec::new();
         for input in inputs {
             match input {
-                Input::Up(peer) => {
-                    let peer = self.conversation(&peer);
-                    peer.session.line_up(now.steady);
-                    peer.views.line_up();
-                }
-                Input::Down(peer) => self.conversation(&peer).session.line_down(),
+                Input::Up(peer) => self.line_turned(now, peer, true),
+                Input::Down(peer) => self.line_turned(now, peer, false),
                 Input::Message { from, kind, bytes } => {
+                    let from = self.now_called(from);
                     if let Err(reason) = self.take(replica, now, &from, kind, bytes) {
                         self.refuse(&mut outputs, from, reason);
                     }
                 }
-                Input::Wrote => self.welcome(replica, now),
+                Input::Wrote => {
+                    self.copy_own(replica);
+                    self.welcome(replica, now);
+                }
+                Input::Copied(marks) => self.copied(now, &marks),
+                Input::NotCopied(marks) => self.not_copied(now, &marks),
                 Input::Tick => {}
             }
         }
@@ -127,13 +151,19 @@ impl Hub {
         if let Err(cause) = replica.scrub(&mut self.scrub, now.steady) {
             outputs.push(Output::Event(Event::NotKept { reason: cause.to_string() }));
         }
+        self.address(&mut outputs);
         outputs
     }
 
     /// Applies one slice of what is queued; true when more waits.
     pub fn work(&mut self, replica: &mut Replica, now: Now) -> (Vec<Output>, bool) {
         let mut outputs = Vec::new();
+        if self.queue.is_empty() && replica.lineage.tail {
+            self.adopt_tails(replica, now, &mut outputs);
+            self.pump(replica, now, &mut outputs);
+        }
         if self.queue.is_empty() && !self.snapshots.has_work() {
+            self.address(&mut outputs);
             return (outputs, false);
         }
         let slice = Slice { rows: self.settings.slice_rows };
@@ -149,9 +179,17 @@ impl Hub {
         }
         let more = self.work_on_snapshots(replica, now, &mut outputs);
         self.tend(replica, now, &mut outputs);
+        self.adopt_tails(replica, now, &mut outputs);
         self.welcome(replica, now);
         self.pump(replica, now, &mut outputs);
+        self.address(&mut outputs);
         (outputs, more || !self.queue.is_empty())
+    }
+
+    /// Counts the parked entries anew.
+    pub(crate) fn recount(&mut self, replica: &Replica) -> rusqlite::Result<()> {
+        self.parked = count_parked(replica)?;
+        Ok(())
     }
 
     /// Writers that waited may be known now: ask for their entries.
@@ -159,6 +197,13 @@ impl Hub {
         if replica.origins_read == std::mem::replace(&mut self.origins_read, replica.origins_read) {
             return;
         }
+        let newest = replica.lineage.generations.newest();
+        if newest != std::mem::replace(&mut self.generation, newest) {
+            for peer in self.peers.values_mut() {
+                peer.session.want_need(now.steady);
+            }
+        }
+        self.order_parents(replica, Some(now));
         let before = self.waiting.len();
         self.waiting.retain(|origin| replica.known(*origin).is_none());
         let any_unknown = self.peers.values().any(|peer| !peer.session.is_known());
@@ -188,6 +233,9 @@ impl Hub {
         match outcome {
             Outcome::Applied { seq, parked, bytes } => {
                 session.take_frame(now.steady, (stream, origin), seq, bytes);
+                if let Some(copying) = &mut self.copying {
+                    copying.add((stream, origin));
+                }
                 if parked > 0 {
                     self.parked += parked as u64;
                     outputs.push(Output::Event(Event::Parked { origin, entries: parked }));
@@ -224,6 +272,7 @@ impl Hub {
             let reason = format!("somebody who was erased is not forgotten here yet: {cause}");
             outputs.push(Output::Event(Event::NotKept { reason }));
         }
+        self.look_after_parents(replica, now, outputs);
         let mut beat = false;
         let names: Vec<PeerId> = self.peers.keys().cloned().collect();
         for name in names {
@@ -246,6 +295,10 @@ impl Hub {
             self.peers.insert(name, peer);
         }
         self.pump_snapshots(replica, now, outputs);
+        self.copy(replica, now, outputs);
+        if let Some(at) = self.copying.as_ref().and_then(|copying| copying.again_at) {
+            outputs.push(Output::WakeAt(Millis(at)));
+        }
         if beat {
             self.keep_marks(replica, outputs);
             self.compact(replica, now, outputs);
@@ -319,7 +372,7 @@ impl Hub {
 /// The streams that both sides of a conversation take.
 pub(crate) fn streams_of(replica: &Replica, peer: &PeerId) -> Vec<Stream> {
     let store = match peer {
-        PeerId::Parent => replica.identity().store,
+        PeerId::Parent | PeerId::Above(_) => replica.identity().store,
         PeerId::Child(device) => replica
             .all_known()
             .filter(|row| row.device == *device)

@@ -80,6 +80,10 @@ pub mod watermark;
 
 pub mod lease;
 
+pub mod succession;
+
+pub mod generations;
+
 pub mod admission;
 
 pub mod right_moves;
@@ -145,7 +149,13 @@ pub mod view_wire;
 
 pub mod view_talk;
 
+pub mod papers;
+
 pub mod cut;
+
+pub mod handover;
+
+pub mod second_copy;
 
 pub mod incoming;
 
@@ -174,6 +184,8 @@ pub mod marks;
 
 pub mod segment;
 
+pub mod parents;
+
 pub mod talk;
 
 pub mod to_tend;
@@ -182,6 +194,12 @@ pub mod snapshot_state;
 pub mod hub;
 
 pub mod viewing;
+
+pub mod copying;
+
+pub mod reporting;
+
+pub mod adoption;
 
 pub mod hearing;
 

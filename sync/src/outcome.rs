@@ -74,6 +74,9 @@ pub enum WriteError<E> {
     /// This device may not write under its origin (now).
     #[error("nothing was written: {}", .0.sentence())]
     MayNotWrite(WriterState),
+    /// Others know more of this device, or another has taken its place.
+    #[error("nothing is written here for now: {0}")]
+    Stale(String),
     /// An earlier commit is in doubt.
     #[error("this database must be opened again before it takes a write: {0}")]
     Halted(String),

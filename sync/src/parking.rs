@@ -16,6 +16,14 @@ pub struct Parked {
     pub detail: String,
 }
 
+impl Parked {
+    /// An entry of HQ past the end of its generation.
+    pub fn ended() -> Parked {
+        let detail = "another generation of HQ had taken over".to_owned();
+        Parked { reason: Reason::Ended, table: 0, detail }
+    }
+}
+
 /// The kinds of reasons to park an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -33,6 +41,8 @@ pub enum Reason {
     Behind,
     /// It changes a register row that another origin has added, and that has not come yet.
     Early,
+    /// Another generation of HQ has taken over from its writer: it is kept as evidence.
+    Ended,
 }
 
 impl Reason {
@@ -46,6 +56,7 @@ impl Reason {
             Reason::KeyConflict => "KeyConflict",
             Reason::Behind => "Behind",
             Reason::Early => "Early",
+            Reason::Ended => "Ended",
         }
     }
 }

@@ -106,6 +106,22 @@ pub enum Fault {
     SnapshotNotVerified,
     /// A snapshot leaves rows out.
     SnapshotLeavesRowsOut,
+    /// A batch for the second copy counts before it is durable.
+    CopyCountedUnsynced,
+    /// A generation of HQ is taken before the one it follows is here whole.
+    GenerationsOutOfOrder,
+    /// What a generation of HQ wrote past its end is applied.
+    PredecessorBelieved,
+    /// A restored HQ writes before it has taken its own entries back.
+    RestoredWritesAtOnce,
+    /// What a generation of HQ wrote past its end is not taken over by the next.
+    TailNotAdopted,
+    /// What an older generation of HQ had committed still counts.
+    OldMarksBelieved,
+    /// A parent that is silent is waited for.
+    ParentNeverLeft,
+    /// What the parent before had, the present one is believed to have.
+    OldParentBelieved,
 }
 
 impl Fault {

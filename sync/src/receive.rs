@@ -8,13 +8,13 @@
 use crate::{
     ahead,
     apply::{self, ParkedKeys, Prepared, Scope},
-    capture::Mode,
+    capture::{Mode, hold},
     changelog,
     hlc::Millis,
     incoming::{Incoming, Received, Slice},
     origin::{Origin, Stream},
     planted::{self, Fault},
-    replica::{Replica, hold},
+    replica::Replica,
     take_in::{Draft, Inner, Taken, careful},
 };
 use rusqlite::{ErrorCode, TransactionBehavior};
@@ -55,6 +55,7 @@ impl Replica {
             *end = (*end).max(last);
         }
         self.clock.observe(now, draft.newest);
+        self.lineage.tail |= draft.ended;
         if draft.allow_changed {
             self.learn_who_counts()?;
         }
@@ -86,6 +87,7 @@ impl Replica {
                 keys: self.keys.as_ref(),
                 origins: &self.origins,
                 own,
+                generations: &self.lineage.generations,
                 now,
             };
             match inner.take_slice(queue, slice, careful_from)? {
@@ -124,7 +126,8 @@ impl Replica {
         let parked: Vec<(Stream, Origin, u64)> = self
             .db
             .prepare_cached(
-                "SELECT stream, origin, seq FROM sync_parked ORDER BY origin, stream, seq",
+                "SELECT stream, origin, seq FROM sync_parked WHERE reason <> 'Ended'
+                 ORDER BY origin, stream, seq",
             )?
             .query_map([], |row| {
                 let stream = Stream::from_number(row.get(0)?).expect("only streams are kept");

@@ -8,7 +8,7 @@ use crate::{
     ahead,
     allow_list::{self, Row},
     apply::ParkedKeys,
-    capture::{self, Capture, Difference, DifferenceError, Mode},
+    capture::{self, Capture, Difference, DifferenceError, Mode, hold, watch},
     changelog::{self, Appender, LogHead},
     declared,
     device_keys::DeviceKeys,
@@ -17,6 +17,7 @@ use crate::{
     evidence::{self, Ends},
     ext::Ext,
     floor::{self, Floors},
+    generations::Lineage,
     hlc::{Clock, Millis, Stamp},
     identity::{Identity, Settings},
     lease,
@@ -30,22 +31,21 @@ use crate::{
     permit::{check_ids, one_stream},
     person_keys::PersonKeys,
     planted::{self, Fault},
-    preupdate::{self, Hook},
+    preupdate::Hook,
     private, register, reissued, right_moves,
     row_id::{self, Counter},
-    spare,
+    spare, succession,
     tables::{self, Tables},
     value::Value,
     view_tables, watermark,
     writer::{Writer, WriterState},
 };
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::{
     collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
 };
 
 /// A database that replicates.
@@ -71,6 +71,7 @@ pub struct Replica {
     /// The database of the origin that this one goes on from.
     pub(crate) predecessor: Option<(PathBuf, Origin)>,
     pub(crate) floors: Floors,
+    pub(crate) lineage: Lineage,
     pub(crate) parked: ParkedKeys,
     halted: Option<String>,
     pub(crate) rotten: bool,
@@ -108,6 +109,7 @@ impl Replica {
             Migration { name: "0000_zz_view", sql: view_tables::SCHEMA },
             Migration { name: "0000_zz_lease", sql: lease::SCHEMA },
             Migration { name: "0000_zz_watermark", sql: watermark::SCHEMA },
+            Migration { name: "0000_zz_succession", sql: succession::SCHEMA },
         ];
         let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
         counter.set(1);
@@ -143,6 +145,7 @@ impl Replica {
             writer,
             predecessor: None,
             floors,
+            lineage: Lineage::default(),
             parked: ParkedKeys::new(),
             halted: None,
             rotten: false,
@@ -152,7 +155,8 @@ impl Replica {
             _lock: lock,
         };
         let ready = replica
-            .learn_who_counts()
+            .look_for_recall()
+            .and_then(|()| replica.learn_who_counts())
             .and_then(|()| replica.project_ahead())
             .and_then(|()| replica.retry_parked());
         ready.map_err(|cause| OpenError::Sqlite { path: replica.path.clone(), cause })?;
@@ -228,6 +232,9 @@ impl Replica {
     ) -> Result<Committed<T>, WriteError<E>> {
         if let Some(reason) = &self.halted {
             return Err(WriteError::Halted(reason.clone()));
+        }
+        if let Some(reason) = &self.lineage.stale {
+            return Err(WriteError::Stale(reason.clone()));
         }
         let base = self.counter.next();
         hold(&self.capture).enter(Mode::Local);
@@ -352,6 +359,7 @@ impl Replica {
         self.origins_read += 1;
         self.limits_changed += u64::from(!self.origins.has_limits_of(&before));
         self.beyond_is_stated = false;
+        self.learn_generations()?;
         self.look_back()
     }
 
@@ -472,25 +480,4 @@ fn newest(
 /// COMMIT from the statement cache: SQLite need not parse it for every write. What it refuses is rolled back.
 fn commit(tx: Transaction<'_>) -> rusqlite::Result<()> {
     tx.prepare_cached("COMMIT")?.execute([]).map(drop)
-}
-
-/// The capture; a panic while it was held has poisoned the write, which is rolled back anyway.
-pub(crate) fn hold(capture: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
-    capture.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn watch(db: &mut Connection, capture: &Arc<Mutex<Capture>>) -> rusqlite::Result<Hook> {
-    let refuses = Arc::clone(capture);
-    db.commit_hook(Some(move || hold(&refuses).refuses_commit()))?;
-    let forgets = Arc::clone(capture);
-    db.rollback_hook(Some(move || hold(&forgets).forget_stray()))?;
-    let sees = Arc::clone(capture);
-    db.authorizer(Some(move |asked: AuthContext<'_>| {
-        if matches!(asked.action, AuthAction::Savepoint { .. }) {
-            hold(&sees).see_savepoint();
-        }
-        Authorization::Allow
-    }))?;
-    let heard = Arc::clone(capture);
-    Ok(preupdate::listen(db, move |touch| hold(&heard).hear(touch)))
 }

@@ -57,7 +57,7 @@ impl Hub {
     /// Whether a child waits for a snapshot, so that its backlog need not go entry by entry.
     pub(crate) fn waits_for_snapshot(&self, name: &PeerId) -> bool {
         match name {
-            PeerId::Parent => false,
+            PeerId::Parent | PeerId::Above(_) => false,
             PeerId::Child(device) => self.snapshots.wanted_by.contains_key(device),
         }
     }

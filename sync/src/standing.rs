@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 pub struct HubStatus {
     /// True while the line to the parent is there and the parent has spoken.
     pub parent_up: bool,
+    /// To whom we report now, where several are named.
+    pub parent: Option<DeviceId>,
     /// Milliseconds since the parent was last heard.
     pub parent_heard_ms: Option<i64>,
     /// Our own newest entry in our store's stream (HQ: in `chain`).
@@ -26,6 +28,8 @@ pub struct HubStatus {
     pub hq_has: u64,
     /// Our newest entry that HQ has in its second copy too.
     pub kept_twice: u64,
+    /// Entries here that no second copy keeps yet; None where none is kept, so not at a store.
+    pub kept_once: Option<u64>,
     /// Entries that could not be applied here.
     pub parked: u64,
     /// Writers whose frames wait because they are not on the allow-list.
@@ -61,11 +65,13 @@ impl Hub {
                 let silent = heard.is_none_or(|ms| ms > self.settings.beat_ms * 5 / 2);
                 parent.session.is_known() && !silent
             }),
+            parent: self.parents.now().cloned(),
             parent_heard_ms: age(parent.and_then(|parent| parent.session.heard())),
             own_head: replica.head(stream, identity.origin).seq,
             parent_has: self.marks.seq(AT_PARENT, key),
             hq_has: self.marks.seq(AT_HQ, key),
             kept_twice: self.marks.seq(KEPT_TWICE, key),
+            kept_once: self.kept_once(replica),
             parked: self.parked,
             waiting_origins: self.waiting.iter().copied().collect(),
             refused: self.refused,

@@ -26,9 +26,12 @@ pub const BEYOND_CUT: u32 = 4_002;
 /// Number of the engine's own table of what was written anew under another origin.
 pub const REISSUED: u32 = 4_003;
 
+/// Number of the engine's own table of HQ's generations.
+pub const SUCCESSION: u32 = 4_030;
+
 /// Whether a change of this table changes who counts.
 pub fn says_who_counts(table: u32) -> bool {
-    [ALLOW_LIST, SPARE_CLAIM, BEYOND_CUT].contains(&table)
+    [ALLOW_LIST, SPARE_CLAIM, BEYOND_CUT, SUCCESSION].contains(&table)
 }
 
 /// A replicated table and how its rows are read and written.

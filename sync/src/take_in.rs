@@ -8,9 +8,10 @@ use crate::{
     device_keys::DeviceKeys,
     evidence::Ends,
     frame::{BLOB_HEAD_BYTES, Frame, FrameError},
+    generations::Generations,
     hlc::{Millis, Stamp},
     incoming::{Incoming, Outcome, Received, Slice},
-    origin::{Origin, Stream},
+    origin::{Origin, Role, Stream},
     origins::Origins,
     parking::{NotApplied, Parked, Reason},
     planted::{self, Fault},
@@ -30,6 +31,8 @@ pub(crate) struct Draft {
     pub(crate) allow_changed: bool,
     /// A row came for which parked entries wait.
     pub(crate) unlocks: bool,
+    /// Entries of an older generation of HQ came past its end.
+    pub(crate) ended: bool,
     pub(crate) rows: usize,
     /// How far what came beyond cuts is kept.
     pub(crate) evidence: Ends,
@@ -56,6 +59,7 @@ pub(crate) struct Inner<'a> {
     pub(crate) keys: &'a dyn DeviceKeys,
     pub(crate) origins: &'a Origins,
     pub(crate) own: Origin,
+    pub(crate) generations: &'a Generations,
     pub(crate) now: Millis,
 }
 
@@ -141,6 +145,9 @@ impl Inner<'_> {
         if frame.first() > head.seq + 1 {
             return Ok(Some(Outcome::Gap { have: head.seq }));
         }
+        if writer.role == Role::Hq && !self.is_next(frame, draft) {
+            return Ok(Some(Outcome::Gap { have: head.seq }));
+        }
         if incoming.chains.is_empty() {
             if !apply::may_speak(self.tables, writer, frame.stream()) {
                 return Ok(Some(Outcome::ForeignStream));
@@ -168,6 +175,16 @@ impl Inner<'_> {
         let whole = work.head.seq == work.incoming.frame.last();
         let bytes = if whole { work.incoming.frame.body_bytes() as u64 } else { 0 };
         Ok(Some(Outcome::Applied { seq: work.head.seq, parked: work.parked, bytes }))
+    }
+
+    /// Whether all that counts of older generations of HQ is here in this stream.
+    fn is_next(&self, frame: &Frame, draft: &Draft) -> bool {
+        let here = |origin: Origin| {
+            let key = (frame.stream(), origin);
+            draft.heads.get(&key).or_else(|| self.heads.get(&key)).map_or(0, |head| head.seq)
+        };
+        planted::is(Fault::GenerationsOutOfOrder)
+            || self.generations.is_next(frame.stream(), frame.origin(), here)
     }
 
     fn verify(
@@ -213,6 +230,7 @@ impl Inner<'_> {
         let (origin, stream) = (work.incoming.frame.origin(), work.incoming.frame.stream());
         let mut log = Appender::new(self.db)?;
         let mut prepared = Prepared::new(self.db);
+        let end = self.generations.end(stream, origin);
         let done = index(work.head.seq + 1 - work.incoming.frame.first());
         for (at, entry) in work.incoming.frame.entries().enumerate().skip(done) {
             if draft.rows >= slice.rows {
@@ -220,7 +238,10 @@ impl Inner<'_> {
             }
             let behind = [self.parked, &draft.parked];
             let scope = Scope { db: self.db, tables: self.tables, parked: &behind, now: self.now };
-            let done = if careful_run {
+            let ended = end.is_before(work.head.seq + 1);
+            let done = if ended && !planted::is(Fault::PredecessorBelieved) {
+                Err(Parked::ended())
+            } else if careful_run {
                 careful(&scope, &mut prepared, writer, stream, entry)?
             } else {
                 match apply::apply(&scope, &mut prepared, writer, stream, entry) {
@@ -251,7 +272,10 @@ impl Inner<'_> {
                     }
                 }
                 Err(reason) => {
-                    draft.parked.extend(apply::wanted_keys(self.tables, origin, entry));
+                    draft.ended |= reason.reason == Reason::Ended;
+                    if reason.reason != Reason::Ended {
+                        draft.parked.extend(apply::wanted_keys(self.tables, origin, entry));
+                    }
                     draft.rows += 1;
                     work.parked += 1;
                     park(self.db, (origin, stream, seq), &reason, self.now)?;

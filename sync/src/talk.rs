@@ -5,6 +5,8 @@ use crate::{
     hlc::Millis,
     origin::{DeviceId, Origin, Stream},
     outcome::EntryMark,
+    second_copy::Batch,
+    signed::Mark,
     topics::Kind,
     writer::WriterState,
 };
@@ -14,6 +16,8 @@ use crate::{
 pub enum PeerId {
     /// Whoever we report to.
     Parent,
+    /// One of those that we may report to, by name, where there are several lines.
+    Above(DeviceId),
     /// A device that reports to us.
     Child(DeviceId),
 }
@@ -45,6 +49,10 @@ pub enum Input {
     },
     /// This replica has written.
     Wrote,
+    /// A batch for the second copy is durable.
+    Copied(Vec<Mark>),
+    /// A batch for the second copy was not made durable.
+    NotCopied(Vec<Mark>),
     /// Time has passed.
     Tick,
 }
@@ -61,6 +69,8 @@ pub enum Output {
         /// Its bytes.
         bytes: Vec<u8>,
     },
+    /// Make these records durable in the second copy, then answer with its marks: `Copied` or `NotCopied`.
+    Copy(Batch),
     /// Call again at this steady time at the latest.
     WakeAt(Millis),
     /// Something a person may want to know.
@@ -127,6 +137,11 @@ pub enum Event {
         /// The entry that says so; None when it is not known whether it was kept.
         mark: Option<EntryMark>,
     },
+    /// We report to another one now.
+    ParentNow {
+        /// To whom.
+        device: DeviceId,
+    },
     /// Received entries were not kept; they will come again.
     NotKept {
         /// What the database says.
@@ -139,6 +154,9 @@ pub enum Event {
 pub struct HubSettings {
     /// Whether there is a parent to report to.
     pub has_parent: bool,
+    /// To whom there are lines of their own, where there are several. Among these the parent is chosen; with none it is
+    /// whoever is at the other end.
+    pub lines: Vec<DeviceId>,
     /// Period of the beat.
     pub beat_ms: i64,
     /// Rows that one call of `work` applies.
@@ -161,6 +179,8 @@ pub struct HubSettings {
     pub segment_entries: u64,
     /// Name of this build, for people.
     pub build: String,
+    /// Whether the shell keeps a second copy. For HQ.
+    pub second_copy: bool,
 }
 
 const DAY_MS: i64 = 86_400_000;
@@ -169,6 +189,7 @@ impl Default for HubSettings {
     fn default() -> HubSettings {
         HubSettings {
             has_parent: true,
+            lines: Vec::new(),
             beat_ms: 10_000,
             slice_rows: 2_000,
             credit_bytes: 1024 * 1024,
@@ -180,6 +201,7 @@ impl Default for HubSettings {
             trim_entries: 2_000,
             segment_entries: 1_000,
             build: env!("CARGO_PKG_VERSION").to_owned(),
+            second_copy: false,
         }
     }
 }

@@ -13,6 +13,14 @@ use crate::origin::{Origin, Stream};
 use crate::signed::{Mark, Unproven, WireError, open, read_list, read_marks, signed, write_marks};
 use crate::version::SEQ_MAX;
 
+/// A row of the allow-list, as it travels alone.
+pub const PAPER_ROW: u32 = 1;
+/// A statement of HQ's succession.
+pub const PAPER_SUCCESSION: u32 = 2;
+
+/// Something that HQ's authority has signed and that proves itself: what it is, and its bytes.
+pub type Paper = (u32, Vec<u8>);
+
 /// The longest name of a build, in bytes.
 pub const BUILD_BYTES_MAX: usize = 64;
 
@@ -35,6 +43,8 @@ pub struct Ack {
     pub committed: Vec<Mark>,
     /// Downwards: what HQ has in its second copy too, where that moved.
     pub kept_twice: Vec<Mark>,
+    /// Downwards: the generation of HQ whose word these two are. None with none.
+    pub generation: Option<Origin>,
     /// Seconds since the last beat of each device beyond the sender.
     pub ages: Vec<(Origin, u32)>,
     /// The digest of each stream's heads. Only when idle.
@@ -77,11 +87,13 @@ pub struct Need {
     pub credit_bulk: u32,
     /// What it asks with for another origin: it may not write under the one that it has. 0 when it does not ask.
     pub ticket: u64,
+    /// What proves who speaks for HQ. Counts by itself, whoever sends it.
+    pub papers: Vec<Paper>,
 }
 
 impl Ack {
     const TAG: &[u8] = b"selvedge/ack/1";
-    const FIELDS: usize = 12;
+    const FIELDS: usize = 13;
 
     /// The bytes for the line, signed.
     pub fn encode(&self, keys: &dyn DeviceKeys) -> Vec<u8> {
@@ -91,6 +103,7 @@ impl Ack {
         message.uint(self.credit_live).uint(self.credit_bulk).uint(self.parked);
         write_marks(&mut message, &self.committed);
         write_marks(&mut message, &self.kept_twice);
+        message.uint(self.generation.map_or(0, Origin::get));
         message.list(self.ages.len() * 2);
         for (origin, seconds) in &self.ages {
             message.uint(origin.get()).uint(*seconds);
@@ -115,6 +128,7 @@ impl Ack {
             parked: reader.uint32()?,
             committed: read_marks(&mut reader)?,
             kept_twice: read_marks(&mut reader)?,
+            generation: read_generation(&mut reader)?,
             ages: read_list(&mut reader, 2, |r| Ok((r.origin()?, r.uint32()?)))?,
             digests: read_list(&mut reader, 2, |r| Ok((r.stream()?, r.bytes_of()?)))?,
             signer: reader.origin()?,
@@ -142,6 +156,10 @@ impl Need {
         }
         message.truth(self.want_snapshot).truth(self.reply);
         message.uint(self.credit_live).uint(self.credit_bulk).uint(self.ticket);
+        message.list(self.papers.len() * 2);
+        for (kind, bytes) in &self.papers {
+            message.uint(*kind).bytes(bytes);
+        }
         signed(message, Need::TAG, keys)
     }
 
@@ -160,8 +178,18 @@ impl Need {
             credit_live: reader.uint32()?,
             credit_bulk: reader.uint32()?,
             ticket: reader.uint()?,
+            papers: read_list(&mut reader, 2, |r| Ok((r.uint32()?, r.bytes()?.to_vec())))?,
         };
         Unproven::close(bytes, reader, unknown, Need::TAG, need.origin, need)
+    }
+}
+
+/// 0 stands for none.
+fn read_generation(reader: &mut Reader) -> Result<Option<Origin>, Malformed> {
+    let at = reader.position();
+    match reader.uint32()? {
+        0 => Ok(None),
+        number => Origin::new(number).map(Some).ok_or(Malformed { at, why: "no origin" }),
     }
 }
 
@@ -182,7 +210,7 @@ mod tests {
     use crate::origin::{ORIGIN_MAX, Origin, STREAM_MAX, Stream};
     use crate::signed::{MESSAGE_BYTES_MAX, Mark, signed};
     use crate::version::SEQ_MAX;
-    use crate::wire::{Ack, Need, StreamHeads};
+    use crate::wire::{Ack, Need, PAPER_ROW, StreamHeads};
 
     fn keys() -> SoftwareKeys {
         SoftwareKeys::from_seed([3; 32])
@@ -202,6 +230,7 @@ mod tests {
             parked: 0,
             committed: vec![],
             kept_twice: vec![],
+            generation: None,
             ages,
             digests: vec![(Stream::CHAIN, [1; 8]), (Stream::store(5_000).unwrap(), [2; 8])],
             signer: origin(signer),
@@ -210,8 +239,8 @@ mod tests {
 
     #[test]
     fn a_beat_costs_at_most_130_bytes() {
-        assert_eq!(idle(ORIGIN_MAX, vec![]).encode(&keys()).len(), 128);
-        assert_eq!(idle(20_000, vec![(origin(1), 10)]).encode(&keys()).len(), 128);
+        assert_eq!(idle(ORIGIN_MAX, vec![]).encode(&keys()).len(), 129);
+        assert_eq!(idle(20_000, vec![(origin(1), 10)]).encode(&keys()).len(), 129);
     }
 
     #[test]
@@ -259,7 +288,7 @@ mod tests {
             expect!["a message of 98305 bytes is refused: at most 98304 are allowed"],
         );
         let mut cut = Writer::after(Vec::new());
-        cut.list(12).uint(1u32).uint(1u32).list(2).uint(0u32).uint(1u32).bytes(&[0; 64]);
+        cut.list(13).uint(1u32).uint(1u32).list(2).uint(0u32).uint(1u32).bytes(&[0; 64]);
         check(
             &cut.finish(),
             expect!["the message cannot be read: a list cut in the middle at byte 3"],
@@ -292,6 +321,7 @@ mod tests {
             credit_live: 0,
             credit_bulk: u32::MAX,
             ticket,
+            papers: vec![(PAPER_ROW, vec![7; 40])],
         }
     }
 
@@ -322,14 +352,15 @@ mod tests {
             (nonce, stamp, heads) in (any::<u64>(), any::<u64>(), marks()),
             (credit_live, credit_bulk, parked) in any::<(u32, u32, u32)>(),
             (committed, kept_twice) in (marks(), marks()),
+            generation in proptest::option::of(origins()),
             ages in proptest::collection::vec((origins(), any::<u32>()), 0..9),
             digests in proptest::collection::vec((streams(), any::<[u8; 8]>()), 0..9),
             signer in origins(),
         ) {
             let stamp = Stamp(stamp);
             let ack = Ack {
-                nonce, stamp, heads, credit_live, credit_bulk, parked, committed, kept_twice, ages,
-                digests, signer,
+                nonce, stamp, heads, credit_live, credit_bulk, parked, committed, kept_twice,
+                generation, ages, digests, signer,
             };
             let bytes = ack.encode(&keys());
             prop_assert_eq!(Ack::decode(&bytes).unwrap().proven_by(&keys().public()), Ok(ack));

@@ -14,7 +14,7 @@ use selvedge_sync::seal;
 use selvedge_sync::version::{Head, digest8};
 use selvedge_sync::view::{self, Stretch, ViewHead};
 use selvedge_sync::view_wire::{HasView, ViewAsk, ViewPart};
-use selvedge_sync::wire::{Ack, Need, StreamHeads};
+use selvedge_sync::wire::{Ack, Need, PAPER_ROW, PAPER_SUCCESSION, StreamHeads};
 
 fn writer_keys() -> SoftwareKeys {
     SoftwareKeys::from_seed([3; 32])
@@ -69,6 +69,7 @@ fn ack() -> Ack {
         parked: 1,
         committed: vec![(store(), origin(7), 2)],
         kept_twice: vec![(store(), origin(7), 1)],
+        generation: Some(origin(1)),
         ages: vec![(origin(8), 4), (origin(9), 600)],
         digests: vec![],
         signer: origin(7),
@@ -81,6 +82,7 @@ fn beat() -> Ack {
         parked: 0,
         committed: vec![],
         kept_twice: vec![],
+        generation: None,
         ages: vec![],
         digests: vec![
             (Stream::CHAIN, digest8(Stream::CHAIN, [])),
@@ -107,6 +109,7 @@ fn need() -> Need {
         credit_live: 262_144,
         credit_bulk: 262_144,
         ticket: 0,
+        papers: vec![(PAPER_ROW, vec![3; 4]), (PAPER_SUCCESSION, vec![4; 5])],
     }
 }
 

@@ -304,7 +304,7 @@ fn heard(said: Vec<Output>, from: &PeerId) -> Vec<Input> {
         Output::Send { kind, bytes, .. } => {
             Some(Input::Message { from: from.clone(), kind, bytes })
         }
-        Output::WakeAt(_) | Output::Event(_) => None,
+        Output::WakeAt(_) | Output::Copy(_) | Output::Event(_) => None,
     };
     said.into_iter().filter_map(message).collect()
 }

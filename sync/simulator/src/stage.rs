@@ -255,7 +255,7 @@ impl Stage {
             match wish {
                 Output::Send { to, kind, bytes } => self.send(device, &to, (kind, bytes)),
                 Output::WakeAt(at) => self.plan_wake(device, at.0),
-                Output::Event(_) => {}
+                Output::Copy(_) | Output::Event(_) => {}
             }
         }
     }
@@ -272,7 +272,7 @@ impl Stage {
 
     fn send(&mut self, from: usize, to: &PeerId, message: Message) {
         let child = match to {
-            PeerId::Parent => Some(from),
+            PeerId::Parent | PeerId::Above(_) => Some(from),
             PeerId::Child(id) => {
                 let children = &self.devices[from].children;
                 children.iter().copied().find(|child| self.devices[*child].identity.device == *id)
@@ -280,7 +280,7 @@ impl Stage {
         };
         // A liar is a child without a line: nobody carries an answer to it.
         if let Some(child) = child {
-            self.carry(child, *to == PeerId::Parent, message);
+            self.carry(child, !matches!(to, PeerId::Child(_)), message);
         }
     }
 

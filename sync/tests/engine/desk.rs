@@ -14,7 +14,11 @@ use selvedge_sync::{
     replica::Replica,
     talk::{Event, HubSettings, Input, Now, Output, PeerId},
 };
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 /// A toy trade: facts with children and a derived sum, and prices of an owner.
 pub const TRADE: &[Migration] = &[Migration {
@@ -153,6 +157,15 @@ impl Place {
         Place { replica, hub, dir, row }
     }
 
+    /// HQ from such a copy, as the next generation: it takes its own entries back.
+    pub fn restored(image: tempfile::TempDir, old: &Row, new: &Row) -> Place {
+        open_in(image.path(), old).hand_over(new).unwrap();
+        let replica = open_in(image.path(), new);
+        let settings = HubSettings { has_parent: false, slice_rows: 7, ..HubSettings::default() };
+        let hub = Hub::new(&replica, settings, 9).unwrap();
+        Place { replica, hub, dir: image, row: new.clone() }
+    }
+
     /// An act with its parts.
     pub fn act(&mut self, now: i64, parts: &[(i64, i64)]) -> u64 {
         let done = self.write(now, |tx| {
@@ -218,6 +231,8 @@ pub struct Desk {
     pub lose_every: usize,
     /// Messages that come twice.
     pub double: bool,
+    /// Places without power.
+    pub dead: BTreeSet<usize>,
     sent: usize,
     cut: BTreeMap<usize, bool>,
 }
@@ -231,6 +246,7 @@ impl Desk {
             events: Vec::new(),
             lose_every: 0,
             double: false,
+            dead: BTreeSet::new(),
             sent: 0,
             cut: BTreeMap::new(),
         }
@@ -279,7 +295,7 @@ impl Desk {
                         todo.insert(0, (to, message));
                     }
                     Output::Event(event) => self.events.push(event),
-                    Output::WakeAt(_) => {}
+                    Output::WakeAt(_) | Output::Copy(_) => {}
                 }
             }
         }
@@ -292,10 +308,20 @@ impl Desk {
                 let whole = !self.cut.get(&from).copied().unwrap_or(true);
                 whole.then(|| (parent, PeerId::Child(self.places[from].row.device.clone())))
             }
+            PeerId::Above(device) => {
+                let above = self.places.iter().position(|place| place.row.device == *device)?;
+                let alive = !self.dead.contains(&above) && !self.dead.contains(&from);
+                alive.then(|| (above, PeerId::Child(self.places[from].row.device.clone())))
+            }
             PeerId::Child(device) => {
                 let child = self.places.iter().position(|place| place.row.device == *device)?;
                 let whole = !self.cut.get(&child).copied().unwrap_or(true);
-                whole.then_some((child, PeerId::Parent))
+                let alive = !self.dead.contains(&child) && !self.dead.contains(&from);
+                let by = match self.places[child].hub.parent() {
+                    Some(_) => PeerId::Above(self.places[from].row.device.clone()),
+                    None => PeerId::Parent,
+                };
+                (whole && alive).then_some((child, by))
             }
         }
     }

@@ -5,6 +5,8 @@ mod desk;
 mod compaction;
 mod conversation;
 mod forks;
+mod generations;
+mod parents;
 mod parking;
 mod persons;
 mod rights;

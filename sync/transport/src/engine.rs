@@ -1,5 +1,6 @@
 //! A handle to the engine of this process
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -9,10 +10,12 @@ use rusqlite::{Connection, Transaction};
 use selvedge_sync::hub::Hub;
 use selvedge_sync::identity::Identity;
 use selvedge_sync::open::OpenError;
+use selvedge_sync::origin::DeviceId;
 use selvedge_sync::outcome::{Committed, WriteError};
 use selvedge_sync::replica::Replica;
+use selvedge_sync::second_copy::Batch;
 use selvedge_sync::standing::HubStatus;
-use selvedge_sync::talk::HubSettings;
+use selvedge_sync::talk::{HubSettings, Input};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
@@ -21,17 +24,24 @@ use crate::engine_thread::{BeforeBeat, Job, Message, Side, Work, run};
 use crate::line::{Line, LineSettings, LineStatus, words_of};
 use crate::payload::{KindCount, Payload};
 
+/// Makes bytes durable in the second copy before it returns. Has a thread of its own, so it may take its time.
+pub type SecondCopy = Box<dyn FnMut(&[u8]) -> std::io::Result<()> + Send>;
+
 /// What an engine is started with.
 #[derive(Default)]
 pub struct EngineSettings {
-    /// How the hub behaves. Whether there is a parent is set from `parent`.
+    /// How the hub behaves. Whether there is a parent is set from `parent` and `above`.
     pub hub: HubSettings,
     /// The broker where the parent listens.
     pub parent: Option<BrokerAddress>,
+    /// The brokers of those that may be the parent, by name, the first one first. Instead of `parent`.
+    pub above: Vec<(DeviceId, BrokerAddress)>,
     /// The broker where our children speak.
     pub children: Option<BrokerAddress>,
     /// Called in a write of its own before each beat.
     pub before_beat: Option<BeforeBeat>,
+    /// Keeps every entry twice. For HQ.
+    pub second_copy: Option<SecondCopy>,
 }
 
 /// Why an engine did not start.
@@ -80,41 +90,57 @@ impl Engine {
         settings: EngineSettings,
         runtime: &Handle,
     ) -> Result<Engine, StartError> {
-        let EngineSettings { hub, parent, children, before_beat } = settings;
-        let hub_settings = HubSettings { has_parent: parent.is_some(), ..hub };
+        let EngineSettings { hub, parent, above, children, before_beat, second_copy } = settings;
+        let hub_settings = HubSettings {
+            has_parent: parent.is_some() || !above.is_empty(),
+            lines: above.iter().map(|(device, _)| device.clone()).collect(),
+            second_copy: second_copy.is_some(),
+            ..hub
+        };
         let beat_ms = hub_settings.beat_ms;
         let hub =
             Hub::new(&replica, hub_settings, getrandom::u64().map_err(std::io::Error::from)?)?;
         let identity = replica.identity().clone();
         let payload = Arc::new(Payload::default());
         let (messages, waiting) = mpsc::channel();
-        let line = |side, settings: LineSettings| {
+        let line = |side: Side, settings: LineSettings| {
             let messages = messages.clone();
             // A line that has news for an engine that is gone is about to go too.
-            let tell = move |news| drop(messages.send(Message::News(side, news)));
+            let tell = move |news| drop(messages.send(Message::News(side.clone(), news)));
             Line::start(runtime, settings, payload.clone(), tell)
         };
         let parent =
             parent.map(|at| line(Side::Parent, LineSettings::to_parent(at, &identity.device)));
+        let above: BTreeMap<DeviceId, Line> = above
+            .into_iter()
+            .map(|(device, at)| {
+                let settings = LineSettings::to_parent(at, &identity.device);
+                (device.clone(), line(Side::Above(device), settings))
+            })
+            .collect();
         let children = children
             .map(|at| line(Side::Children, LineSettings::to_children(at, &identity.device)));
-        let (parent_line, children_line) =
-            (parent.as_ref().map(Line::status), children.as_ref().map(Line::status));
+        let second_copy = second_copy.map(|keep| copier(keep, messages.clone())).transpose()?;
+        let (parent_line, children_line) = (
+            parent.as_ref().or(above.values().next()).map(Line::status),
+            children.as_ref().map(Line::status),
+        );
         let (status_in, status) = watch::channel(HubStatus::default());
         let (ended_in, ended) = watch::channel(None);
-        let work = Work { replica, hub, parent, children, status: status_in, before_beat, beat_ms };
+        let work = Work {
+            replica,
+            hub,
+            parent,
+            above,
+            children,
+            second_copy,
+            status: status_in,
+            before_beat,
+            beat_ms,
+        };
         let live = move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| run(work, &waiting)));
-            ended_in.send_replace(Some(match outcome {
-                Ok(Ok(())) => "the engine was stopped: start the program again".to_owned(),
-                Ok(Err(reason)) => format!("start the program again: {reason}"),
-                Err(fault) => {
-                    format!(
-                        "the engine failed, start the program again: {}",
-                        words_of(fault.as_ref())
-                    )
-                }
-            }));
+            ended_in.send_replace(Some(why_ended(outcome)));
         };
         let thread =
             Mutex::new(Some(thread::Builder::new().name("engine".to_owned()).spawn(live)?));
@@ -253,6 +279,41 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Why the thread has come to its end, in words.
+fn why_ended(outcome: thread::Result<Result<(), String>>) -> String {
+    match outcome {
+        Ok(Ok(())) => "the engine was stopped: start the program again".to_owned(),
+        Ok(Err(reason)) => format!("start the program again: {reason}"),
+        Err(fault) => {
+            format!("the engine failed, start the program again: {}", words_of(fault.as_ref()))
+        }
+    }
+}
+
+/// Makes batches durable one after the other, and says so. Ends with the engine.
+fn copier(
+    mut keep: SecondCopy,
+    messages: mpsc::Sender<Message>,
+) -> std::io::Result<mpsc::Sender<Batch>> {
+    let (batches, waiting) = mpsc::channel::<Batch>();
+    let work = move || {
+        for batch in waiting {
+            let told = match keep(&batch.bytes) {
+                Ok(()) => Input::Copied(batch.marks),
+                Err(error) => {
+                    tracing::error!(%error, "the second copy was not written, it is tried again");
+                    Input::NotCopied(batch.marks)
+                }
+            };
+            if messages.send(Message::Copy(told)).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("second-copy".to_owned()).spawn(work)?;
+    Ok(batches)
 }
 
 /// Why no read connection was given.

@@ -5,8 +5,8 @@
 //! slice of what waits to be applied, then timers. A cashier therefore never
 //! waits for more than one slice, however much comes from outside.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Transaction;
@@ -14,6 +14,7 @@ use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
 use selvedge_sync::origin::DeviceId;
 use selvedge_sync::replica::Replica;
+use selvedge_sync::second_copy::Batch;
 use selvedge_sync::standing::HubStatus;
 use selvedge_sync::talk::{Event, Input, Now, Output, PeerId};
 use selvedge_sync::topics::{self, Direction, Kind};
@@ -48,10 +49,12 @@ const REST_MS: i64 = 1_000;
 const CHILDREN_MAX: usize = 8_192;
 
 /// Which way a line goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Side {
     /// To the parent.
     Parent,
+    /// To one of several that may be the parent.
+    Above(DeviceId),
     /// To the children.
     Children,
 }
@@ -62,6 +65,8 @@ pub enum Message {
     Job(Job),
     /// A line has news.
     News(Side, LineNews),
+    /// The second copy has news.
+    Copy(Input),
     /// Come to an end.
     Stop,
 }
@@ -74,8 +79,12 @@ pub struct Work {
     pub hub: Hub,
     /// The line to the parent.
     pub parent: Option<Line>,
+    /// The lines to those that may be the parent, by name, where there are several.
+    pub above: BTreeMap<DeviceId, Line>,
     /// The line to the children.
     pub children: Option<Line>,
+    /// Takes what is to be kept twice.
+    pub second_copy: Option<Sender<Batch>>,
     /// Where the status is shown.
     pub status: watch::Sender<HubStatus>,
     /// Called before each beat.
@@ -142,6 +151,7 @@ impl State {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
                 Ok(Message::Job(job)) => self.jobs.push_back(job),
                 Ok(Message::News(side, news)) => self.take_news(side, news),
+                Ok(Message::Copy(input)) => self.inputs.push_back((input, None)),
                 Err(RecvTimeoutError::Timeout) => return true,
             }
             wait = Duration::ZERO;
@@ -234,6 +244,7 @@ impl State {
                 Output::WakeAt(at) => {
                     wake_at = Some(wake_at.map_or(at.0, |before| before.min(at.0)))
                 }
+                Output::Copy(batch) => self.copy(batch),
                 Output::Event(event) => self.tell(now, &event),
             }
         }
@@ -243,17 +254,24 @@ impl State {
 
     /// Never waits. What a line does not take is lost, and comes again when its acknowledgement stays away.
     fn send(&self, to: &PeerId, kind: Kind, bytes: Vec<u8>) {
+        let own = &self.work.replica.identity().device;
         let (line, topic) = match to {
-            PeerId::Parent => {
-                (&self.work.parent, topics::up(&self.work.replica.identity().device, kind))
-            }
-            PeerId::Child(device) => (&self.work.children, topics::down(device, kind)),
+            PeerId::Parent => (self.work.parent.as_ref(), topics::up(own, kind)),
+            PeerId::Above(device) => (self.work.above.get(device), topics::up(own, kind)),
+            PeerId::Child(device) => (self.work.children.as_ref(), topics::down(device, kind)),
         };
         let Some(line) = line else { return };
         match line.send(topic, bytes) {
             Ok(()) => {}
             Err(reason @ Unsent::Size(_)) => tracing::error!(?to, ?kind, %reason, "never sent"),
             Err(reason) => tracing::debug!(?to, ?kind, %reason, "a message was dropped"),
+        }
+    }
+
+    fn copy(&mut self, batch: Batch) {
+        let Some(second_copy) = &self.work.second_copy else { return };
+        if let Err(gone) = second_copy.send(batch) {
+            self.inputs.push_back((Input::NotCopied(gone.0.marks), None));
         }
     }
 
@@ -282,6 +300,7 @@ impl State {
                 tracing::info!(entries, "a snapshot was taken in");
             }
             Event::Published { .. } => tracing::info!("watermarks were published"),
+            Event::ParentNow { device } => tracing::info!(%device, "we report to another one now"),
             Event::NotKept { reason } => {
                 tracing::error!(%reason, "what came was not kept and will come again");
                 self.rest_until = now.steady.0 + REST_MS;
@@ -306,6 +325,7 @@ impl State {
     fn line_turned(&mut self, side: Side, turn: fn(PeerId) -> Input) {
         match side {
             Side::Parent => self.inputs.push_back((turn(PeerId::Parent), None)),
+            Side::Above(device) => self.inputs.push_back((turn(PeerId::Above(device)), None)),
             Side::Children => {
                 let turns =
                     self.heard.iter().map(|device| (turn(PeerId::Child(device.clone())), None));
@@ -317,6 +337,9 @@ impl State {
     fn take_message(&mut self, side: Side, topic: &str, bytes: Vec<u8>, taken: Taken) {
         let own = &self.work.replica.identity().device;
         let from = match (side, topics::parse(topic)) {
+            (Side::Above(above), Some((Direction::Down, device, kind))) if device == *own => {
+                Some((PeerId::Above(above), kind))
+            }
             (Side::Parent, Some((Direction::Down, device, kind))) if device == *own => {
                 Some((PeerId::Parent, kind))
             }
