@@ -8,7 +8,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
-	format lints pure units tests binaries release simulator whole-simulator licences replicas-agree screens-hold
+	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # nextest keeps its report in the clone, wherever cargo builds.
@@ -16,9 +16,13 @@ REPORT := target/nextest/default/junit.xml
 # Packages that take no part in the outside world. Each must also build alone, where no other package's features help it.
 PURE := selvedge-sync selvedge-domain selvedge-simulator
 SEEDS := 200
-# Virtual minutes of each run: the simulator's own measure in the inner loop, longer in a whole run. Faults come as often in both.
-CHECK_MINUTES := 4
-TEST_MINUTES := 15
+# Runs of store-days (400 checkouts of one store at three pos) in a whole test, and how often each kind of fault must meet
+# each state in them.
+DAY_SEEDS := 500
+MEETINGS := 1
+# Where the long proof keeps what is done, and how many further runs of store-days it makes.
+PROOF := proof
+PROOF_SEEDS := 100000
 # How long the advisory database may take to answer.
 ADVISORIES_S := 60
 
@@ -31,7 +35,7 @@ demo: setup-build release ## build, and start a chain with one store on this des
 check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
 	@echo "make check: all is well"
 
-test: setup-test format lints pure tests whole-simulator licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
+test: setup-test format lints pure tests store-days shop licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
 bench: setup-rivals release ## print each figure beside its target (release build)
@@ -86,10 +90,17 @@ tests: binaries
 	mkdir -p $(TARGET)/nextest
 	cargo nextest run --locked --workspace 2>&1 | tee $(TARGET)/nextest/log
 
-simulator: MINUTES := $(CHECK_MINUTES)
-whole-simulator: MINUTES := $(TEST_MINUTES)
-simulator whole-simulator:
-	cargo run --quiet --release --locked -p selvedge-simulator -- --seeds $(SEEDS) --minutes $(MINUTES)
+simulator:
+	cargo run --quiet --release --locked -p selvedge-simulator -- --seeds $(SEEDS)
+
+store-days:
+	cargo run --quiet --release --locked -p selvedge-simulator -- --days --seeds $(DAY_SEEDS) --meetings $(MEETINGS)
+
+shop: binaries
+	$(TARGET)/debug/lab simulate --seeds 20
+
+proof: ## go on with the long proof: store-days with all faults, until it is stopped; it adds up per build
+	cargo run --quiet --release --locked -p selvedge-simulator -- --proof $(PROOF) --seeds $(PROOF_SEEDS)
 
 licences:
 	cargo deny --locked check --hide-inclusion-graph bans licenses sources

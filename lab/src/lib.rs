@@ -38,3 +38,5 @@ pub mod bench_chain;
 pub mod bench;
 pub mod meter;
 pub mod replay;
+pub mod shop_deeds;
+pub mod simulate;

@@ -1,7 +1,10 @@
 //! The lab's commands, one for each room
 
 use clap::{Parser, Subcommand};
-use lab::{bench, check, demo, hold, pictures, replay, rows, walk};
+use lab::{bench, check, demo, hold, pictures, replay, rows, simulate, walk};
+use selvedge_simulator::crew::Share;
+use selvedge_simulator::scheme::{Mode, Order, Size};
+use selvedge_simulator::swarm::Swarm;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +57,8 @@ enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Runs the shop's own deeds in the simulator's world, one seed a run, and says what broke
+    Simulate(Simulation),
     /// Measures, and prints each figure beside its target
     Bench {
         /// One bench alone
@@ -93,6 +98,63 @@ enum Command {
     },
 }
 
+/// Which runs of the shop, and how large.
+#[derive(clap::Args)]
+struct Simulation {
+    /// Replays this run
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Runs this many seeds
+    #[arg(long, default_value_t = 60)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Stores of the chain
+    #[arg(long, default_value_t = Size::default().stores, value_parser = clap::value_parser!(u32).range(1..))]
+    stores: u32,
+    /// Points of sale of each store
+    #[arg(long, default_value_t = Size::default().pos)]
+    pos: u32,
+    /// Virtual minutes with faults
+    #[arg(long, default_value_t = Size::default().minutes, value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: u32,
+    /// Mean time between two deeds of one pos
+    #[arg(long, default_value_t = Size::default().sale_every_ms, value_parser = clap::value_parser!(i64).range(1..))]
+    sale_every_ms: i64,
+    /// Only these kinds of fault, with commas between
+    #[arg(long, value_parser = Swarm::parse)]
+    faults: Option<Swarm>,
+    /// Only safety or only liveness
+    #[arg(long, value_parser = Mode::named)]
+    mode: Option<Mode>,
+    /// Processes; as many as there are processors unless given
+    #[arg(long)]
+    jobs: Option<u64>,
+    /// Runs every so many-th seed and prints what another process reads
+    #[arg(long, hide = true)]
+    step: Option<u64>,
+}
+
+impl Simulation {
+    fn run(&self) -> Result<bool, String> {
+        let Simulation { stores, pos, minutes, sale_every_ms, .. } = *self;
+        let size = Size { stores, pos, minutes, sale_every_ms };
+        let order = Order { size, swarm: self.faults, mode: self.mode };
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+        let jobs = self.jobs.unwrap_or(processors).max(1);
+        let share = Share { from: self.from, seeds: self.seeds, jobs };
+        match (self.seed, self.step) {
+            (Some(seed), _) => Ok(simulate::replay(seed, &order)),
+            (None, Some(step)) => {
+                simulate::work(share, step.max(1), &order);
+                Ok(true)
+            }
+            (None, None) => simulate::run_many(share, &order),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(code) => code,
@@ -116,6 +178,9 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + 
         Command::Replay { file, stores, pos, dir } => {
             let all_hold = replay::run(&replay::Replay { file, stores, pos, dir })?;
             Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Simulate(simulation) => {
+            Ok(if simulation.run()? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Bench { name } => {
             let kept = match &name {

@@ -5,7 +5,9 @@
 use crate::coverage::Coverage;
 use crate::figures::Figures;
 use crate::scheme::Order;
-use crate::{shrink, world};
+use crate::shrink;
+use crate::verdict::Violation;
+use crate::world::Report;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -69,16 +71,23 @@ impl Heard {
 
 /// Runs every so many-th seed and prints a line each: what it was, then either digest, figures and meetings, or what
 /// broke, made small if that is wanted.
-pub fn work(share: Share, step: u64, order: &Order, make_small: bool) {
+pub fn work(
+    share: Share,
+    step: u64,
+    order: &Order,
+    make_small: bool,
+    run: impl Fn(u64, &Order) -> Result<Report, Box<Violation>>,
+) {
     let mut seed = share.from;
     while seed < share.from + share.seeds {
-        match world::run_order(seed, order) {
+        match run(seed, order) {
             Ok(report) => {
                 let (figures, coverage) = (report.figures.to_line(), report.coverage.to_line());
                 println!("ok {seed} {} {figures};{coverage}", hex(&report.digest));
             }
             Err(violation) => {
-                let smaller = make_small.then(|| shrink::shrink(seed, order, SHRINK_RUNS));
+                let smaller = make_small
+                    .then(|| shrink::shrink(order, SHRINK_RUNS, |order| run(seed, order).err()));
                 let violation = smaller.flatten().map_or(violation, |smaller| smaller.violation);
                 let line = violation.seed_line();
                 println!("broken {seed} {}\r{line}", violation.to_string().replace('\n', "\t"));
@@ -112,10 +121,10 @@ pub fn share_out(share: Share, options: &[String]) -> Result<Heard, String> {
 
 fn start(share: Share, job: u64, jobs: u64, options: &[String]) -> std::io::Result<Child> {
     Command::new(std::env::current_exe()?)
+        .args(options)
         .args(["--seeds", &(share.seeds - job).to_string()])
         .args(["--from", &(share.from + job).to_string()])
         .args(["--step", &jobs.to_string()])
-        .args(options)
         .stdout(Stdio::piped())
         .spawn()
 }

@@ -110,7 +110,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         (None, Some(step)) => {
             let share = Share { from: options.from, seeds: options.seeds, jobs: 1 };
             let make_small = options.keep.is_some() || options.proof.is_some();
-            crew::work(share, step.max(1), &options.order(), make_small);
+            crew::work(share, step.max(1), &options.order(), make_small, world::run_order);
             Ok(ExitCode::SUCCESS)
         }
         (None, None) => match &options.proof {

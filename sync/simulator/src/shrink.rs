@@ -6,7 +6,6 @@
 
 use crate::scheme::{Order, Size};
 use crate::verdict::Violation;
-use crate::world;
 
 /// A smaller run that fails too.
 #[derive(Debug, Clone)]
@@ -19,13 +18,8 @@ pub struct Smaller {
     pub runs: u32,
 }
 
-/// Looks for a smaller run of this seed that breaks something, in at most so many runs; nothing if the run as ordered
-/// breaks nothing.
-pub fn shrink(seed: u64, order: &Order, runs_max: u32) -> Option<Smaller> {
-    shrink_by(order, runs_max, |order| world::run_order(seed, order).err())
-}
-
-fn shrink_by(
+/// Looks for a smaller run that fails, in at most so many runs; nothing if the run as ordered does not fail.
+pub fn shrink(
     order: &Order,
     runs_max: u32,
     fails: impl Fn(&Order) -> Option<Box<Violation>>,
@@ -85,6 +79,7 @@ mod tests {
             at_ms: 0,
             device: "hq-w1".to_owned(),
             what: "a sale is gone".to_owned(),
+            program: "simulate",
             options: order.options(),
         })
     }
@@ -99,7 +94,7 @@ mod tests {
             let all = swarm.has(Mishap::PowerCut) && swarm.has(Mishap::Lost) && order.size.pos >= 2;
             all.then(|| violation(order))
         };
-        let smallest = shrink_by(&order, 200, fails).unwrap();
+        let smallest = shrink(&order, 200, fails).unwrap();
         let needed = Swarm::default().with(Mishap::PowerCut).with(Mishap::Lost);
         assert_eq!(smallest.order.swarm, Some(needed));
         assert_eq!((smallest.order.size.stores, smallest.order.size.pos), (1, 2));
@@ -108,9 +103,9 @@ mod tests {
 
     #[test]
     fn a_run_that_breaks_nothing_has_no_smaller_one_and_runs_are_counted() {
-        assert!(shrink_by(&Order::default(), 9, |_| None).is_none());
+        assert!(shrink(&Order::default(), 9, |_| None).is_none());
         let order = Order { swarm: Some(Swarm::whole()), ..Order::default() };
         let always = |order: &Order| Some(violation(order));
-        assert_eq!(shrink_by(&order, 5, always).map(|smaller| smaller.runs), Some(5));
+        assert_eq!(shrink(&order, 5, always).map(|smaller| smaller.runs), Some(5));
     }
 }

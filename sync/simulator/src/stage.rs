@@ -189,6 +189,7 @@ impl Stage {
             at_ms: self.at_ms,
             device: self.devices[device].name().to_owned(),
             what,
+            program: self.business.program(),
             options: self.options.clone(),
         })
     }

@@ -53,6 +53,9 @@ pub type Broken = (&'static str, String);
 
 /// A trade.
 pub trait Trade {
+    /// What runs it on a command line.
+    fn program(&self) -> &'static str;
+
     /// Its tables.
     fn migrations(&self) -> Vec<Migration>;
 

@@ -32,7 +32,9 @@ pub struct Violation {
     pub device: String,
     /// What was found.
     pub what: String,
-    /// Options that make the run this large, for the command that replays it.
+    /// The program that replays it.
+    pub program: &'static str,
+    /// The options that order this run of it.
     pub options: String,
 }
 
@@ -46,13 +48,13 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Violation { invariant, seed, at_ms, device, what, options } = self;
+        let Violation { invariant, seed, at_ms, device, what, program, options } = self;
         let seconds = at_ms / 1_000;
         writeln!(
             f,
             "{invariant} is broken, seed {seed}, after {seconds} virtual seconds, at {device}: {what}"
         )?;
-        write!(f, "replay: cargo run --release -p selvedge-simulator -- --seed {seed}{options}")
+        write!(f, "replay: {program} --seed {seed}{options}")
     }
 }
 

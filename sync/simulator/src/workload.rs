@@ -325,6 +325,10 @@ impl Act for Deed {
 }
 
 impl Trade for Toy {
+    fn program(&self) -> &'static str {
+        "cargo run --release -p selvedge-simulator --"
+    }
+
     fn migrations(&self) -> Vec<Migration> {
         vec![SCHEMA]
     }
