@@ -168,6 +168,8 @@ fn show_hands(stage: &mut Stage) -> Verdict {
     for device in 0..stage.devices.len() {
         spare(stage, device);
         stage.boot(device)?;
+        // A disk that went dark with its program was cut just now, and is whole at the second start.
+        stage.boot(device)?;
         judge(stage, device)?;
     }
     Ok(())
