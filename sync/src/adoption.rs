@@ -1,4 +1,4 @@
-//! A generation of HQ takes over what the one before wrote past its end
+//! A generation of HQ takes over what came past an end
 //!
 //! A store may have heard entries of HQ that the restored HQ did not know when it took over. They are kept and do not
 //! count, but that store has applied them, and people rely on them. So the newest generation writes them again as its

@@ -1,4 +1,4 @@
-//! States what was taken of an origin before its cut was heard of
+//! States what was taken before a cut was heard of
 
 use crate::changelog;
 use crate::hlc::Millis;

@@ -1,4 +1,4 @@
-//! Keeps the log short: leases below, HQ's watermarks, and trimming
+//! Keeps the log short: leases, watermarks and trimming
 //!
 //! Nothing is trimmed that HQ does not keep twice, that a device with a lease lacks, or whose past is not the one that HQ
 //! has signed. HQ itself first moves its old entries into sealed segments.

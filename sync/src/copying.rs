@@ -1,4 +1,4 @@
-//! Hands what is committed to the second copy, one batch at a time
+//! Hands what is committed to the second copy in batches
 //!
 //! While one batch is being made durable the next gathers, so a slow disk makes batches larger and not more. The mark
 //! moves only when the shell has said that the bytes are durable; told twice, it changes nothing.

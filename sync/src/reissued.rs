@@ -1,4 +1,4 @@
-//! What was written anew under another origin, and what it was before
+//! What was written anew under another origin
 
 use crate::origin::{Origin, Stream};
 use rusqlite::Connection;

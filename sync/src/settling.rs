@@ -1,4 +1,4 @@
-//! What HQ signs when an origin ends or a spare one was handed out
+//! What HQ signs when an origin ends or a spare is taken
 
 use std::collections::BTreeMap;
 

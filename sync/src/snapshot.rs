@@ -1,4 +1,4 @@
-//! A snapshot on the line: its manifest, its chunks, the wish for them
+//! A snapshot on the line: manifest, chunks and the wish
 //!
 //! The manifest is signed by the maker and carries the maker's own row, signed
 //! by HQ: a device that has never met its back office can check it with HQ's

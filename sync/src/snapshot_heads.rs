@@ -1,4 +1,4 @@
-//! What a snapshot brings beside rows: heads, seals, parked entries
+//! What a snapshot brings beside rows: heads, seals, parked
 
 use crate::{
     changelog::{self, Appender, LogHead},

@@ -1,4 +1,4 @@
-//! Makes a snapshot chunk by chunk, from one moment of the database
+//! Makes a snapshot chunk by chunk from one moment
 //!
 //! A reader holds that moment while local writes go on. Each step makes one
 //! chunk, so a store that is trading never waits for more than that.

@@ -1,4 +1,4 @@
-//! Rows of a snapshot as bytes: runs of one table, small numbers
+//! Rows of a snapshot as bytes: runs of one table
 //!
 //! Rows and not pages: the receiver reads them as carefully as an entry, adds
 //! its own effects by its own triggers, and needs neither the maker's page size

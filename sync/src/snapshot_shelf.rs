@@ -1,4 +1,4 @@
-//! Where snapshots lie: those made here, and the one that comes
+//! Where snapshots lie: those made here, the one that comes
 //!
 //! A file of its own beside the replica. Each chunk that came is durable before
 //! the next is asked for, so a power cut costs one chunk and not the snapshot;

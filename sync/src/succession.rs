@@ -1,4 +1,4 @@
-//! How one generation of HQ follows another, signed by HQ's authority
+//! How one generation of HQ follows another, signed
 //!
 //! HQ is an origin like any other, and after a restore or a failover it writes under a new one. What it signs first says
 //! whom it follows and up to which entry it knows its predecessor. Past that point nothing of the predecessor counts:

@@ -1,4 +1,4 @@
-//! What a hub does by itself about origins that end, fork or begin
+//! What a hub does by itself about origins that end or fork
 
 use crate::{
     allow_list::Row,

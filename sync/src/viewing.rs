@@ -1,4 +1,4 @@
-//! Fetches views from the parent and hands them to the children
+//! Fetches views from the parent, hands them to children
 
 use crate::{
     hlc::Millis,

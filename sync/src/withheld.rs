@@ -1,4 +1,4 @@
-//! Decides which frames are kept as proof instead of being applied
+//! Decides which frames are proof instead of being applied
 
 use crate::{
     allow_list::Row,

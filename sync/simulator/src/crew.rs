@@ -1,4 +1,4 @@
-//! Shares seeds out to worker processes, and puts together what they say
+//! Shares seeds out to processes and adds up what they say
 //!
 //! SQLite keeps one random generator per process, so a process runs one simulation at a time.
 

@@ -1,4 +1,4 @@
-//! A long proof that goes on where it stopped, and adds up per build
+//! A long proof that goes on where it stopped, per build
 //!
 //! A folder holds one file for each build of the engine, named by a hash of the program. Each line is a stretch of seeds
 //! that is done. A program that is killed loses the stretch it was at and nothing else; a half line is left out.

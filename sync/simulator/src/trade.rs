@@ -1,4 +1,4 @@
-//! What the devices of a chain do for a living, as the world sees it
+//! What the devices do for a living, as the world sees it
 //!
 //! The world knows nothing of sales. A trade brings its tables and deeds, says which rows a deed leaves, and knows what
 //! must hold. The toy trade of this package is one; the real one of the shop is another, in the lab.

@@ -1,4 +1,4 @@
-//! Logs are trimmed only where everybody who counts has what goes
+//! Logs are trimmed only where all who count have it
 
 use crate::desk::{Desk, store, store_stream};
 use crate::snapshots::{brisk, with_settings};

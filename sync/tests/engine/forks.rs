@@ -1,4 +1,4 @@
-//! One origin has one past: copies, old images and ended origins
+//! One origin has one past: copies, old images, ends
 
 use crate::desk::{Desk, Place, authority, row, store, store_stream};
 use selvedge_sync::allow_list::{self, Row, State};

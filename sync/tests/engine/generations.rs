@@ -1,4 +1,4 @@
-//! HQ may be lost and restored, and nothing that anybody heard is lost
+//! HQ may be lost and restored without losing anything
 
 use crate::desk::{Desk, Place, authority, row, store, store_stream};
 use selvedge_sync::{

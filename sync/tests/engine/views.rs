@@ -1,4 +1,4 @@
-//! Views: only the newest version counts, and no log holds them
+//! Views: only the newest version counts, none in a log
 
 use crate::desk::{Desk, store, store_stream};
 use selvedge_sync::{
