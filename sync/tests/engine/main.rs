@@ -4,11 +4,13 @@ mod desk;
 
 mod compaction;
 mod conversation;
+mod epochs;
 mod forks;
 mod generations;
 mod parents;
 mod parking;
 mod persons;
+mod registers;
 mod rights;
 mod rot;
 mod views;
