@@ -224,11 +224,13 @@ pub(crate) fn apply_run<'a>(
     while let Some(mask) = reader.next_row(&table.layout, values)? {
         check_row(scope, table, run.op, mask, source, values)?;
         rows += 1;
-        if run.op == Op::Update && mask == 0 {
+        let gone = if run.op == Op::Update { reader.gone() } else { 0 };
+        let marked = if table.rule == Rule::Register { mask | gone } else { mask };
+        if run.op == Op::Update && marked == 0 {
             continue;
         }
         if table.rule == Rule::Register {
-            let change = (run.op, mask, reader.seen());
+            let change = Change { op: run.op, mask, gone, seen: reader.seen() };
             unlocks |= merge_row(scope, prepared, table, source, change, values)?;
             continue;
         }
@@ -249,13 +251,22 @@ pub(crate) fn apply_run<'a>(
     Ok((rows, unlocks))
 }
 
+/// What was done to a row of a register.
+struct Change {
+    op: Op,
+    mask: u64,
+    /// Columns that it changed and that are not in the table any more.
+    gone: u64,
+    seen: Option<Mark>,
+}
+
 /// Merges a row of a register; true when it is new and parked entries wait for it.
 fn merge_row(
     scope: &Scope<'_>,
     prepared: &mut Prepared<'_>,
     table: &Table,
     source: Source<'_>,
-    (op, mask, seen): (Op, u64, Option<Mark>),
+    Change { op, mask, gone, seen }: Change,
     values: &mut [Borrowed<'_>],
 ) -> Result<bool, NotApplied> {
     let column = table.layout.marks.expect("a register has marks");
@@ -285,7 +296,9 @@ fn merge_row(
         Op::Update | Op::Delete => {
             let seen = seen.expect("an update of a register row says what it saw");
             let (key, new) = values.split_at(keys);
-            if let Some(mark) = Mark::after(seen, source.origin) {
+            if let Some(mark) = Mark::after(seen, source.origin)
+                && gone == 0
+            {
                 let changing = prepared.changing(table, mask)?;
                 let done = merge::change_fast(changing, mask, seen, mark, key, new);
                 if done.map_err(|cause| refused(table, cause))? {
@@ -295,7 +308,7 @@ fn merge_row(
             (Some(seen), columns(mask).zip(new.iter().copied()).collect())
         }
     };
-    let written = Written { key, seen, columns: new, again: false };
+    let written = Written { key, seen, columns: new, gone, again: false };
     let merged = merge::merge(&scope.site(table, source), &written);
     match merged.map_err(|cause| refused(table, cause))? {
         Merged::Done => Ok(false),

@@ -35,6 +35,7 @@ pub struct Reader<'a> {
     says_more: bool,
     ext: Ext,
     seen: Option<Mark>,
+    gone: u64,
 }
 
 /// The head of a run: rows of one table that had the same done to them.
@@ -62,6 +63,7 @@ impl<'a> Reader<'a> {
             says_more: false,
             ext: Ext::NONE,
             seen: None,
+            gone: 0,
         };
         let fields = reader.input.list()?;
         let format = reader.input.uint()?;
@@ -97,6 +99,11 @@ impl<'a> Reader<'a> {
     /// What the entry says about itself, once the last run was read.
     pub fn ext(&self) -> Ext {
         self.ext
+    }
+
+    /// The columns that the update just read changed and that are not in the table any more, as a mask.
+    pub fn gone(&self) -> u64 {
+        self.gone
     }
 
     /// The mark that the writer of the row just read saw in its columns (update of a register row only).
@@ -183,11 +190,9 @@ impl<'a> Reader<'a> {
         }
         values.resize(known, Borrowed::Null);
         for (column, value) in values.iter_mut().enumerate().take(layout.ages.len()) {
-            if planted::is(Fault::DefaultForgotten) {
-                break;
-            }
             if *value == Borrowed::Null
                 && let Some(absent) = layout.absent(column, self.header.epoch)
+                && !planted::is(Fault::DefaultForgotten)
             {
                 *value = absent.borrow();
             }
@@ -233,6 +238,7 @@ impl<'a> Reader<'a> {
             self.seen = Some(seen.ok_or_else(|| self.malformed("a mark that was seen"))?);
         }
         let mut here = mask;
+        self.gone = mask & layout.gone;
         for column in columns(mask) {
             let kind = layout.kinds.get(column).copied();
             if kind.is_none() && self.strict {

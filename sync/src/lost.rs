@@ -187,6 +187,9 @@ pub fn all(
 fn lost_value(db: &Connection, table: &Table, row: &Row) -> rusqlite::Result<Option<LostValue>> {
     let (column, version): (u8, u32) = (row.get(1)?, row.get(2)?);
     let column = usize::from(column);
+    if table.places.get(column).copied().flatten().is_none() {
+        return Ok(None);
+    }
     let Ok(key) = read_key(row.get_ref(0)?.as_blob()?) else { return Ok(None) };
     let (Some(origin), Some(stream), Some(value)) =
         (Origin::new(row.get(3)?), Stream::from_number(row.get(4)?), Value::read(row.get_ref(5)?))

@@ -33,6 +33,8 @@ pub(crate) struct Written<'v> {
     pub(crate) seen: Option<Mark>,
     /// Column numbers and what was written.
     pub(crate) columns: Vec<(usize, Borrowed<'v>)>,
+    /// Columns that were written and that are not in the table any more, as a mask: their marks live on.
+    pub(crate) gone: u64,
     /// The row was merged before, without these columns.
     pub(crate) again: bool,
 }
@@ -101,8 +103,13 @@ pub(crate) fn merge(site: &Site<'_>, written: &Written<'_>) -> rusqlite::Result<
     let (key, mut marks, mut won) = (key_bytes(&written.key), before.clone(), Vec::new());
     for (column, value) in &written.columns {
         let cell = Cell::new(site.table, &key, *column);
-        let meeting =
-            Meeting { stored: before.of(*column), mark, seen: written.seen, again: written.again };
+        let meeting = Meeting {
+            column: *column,
+            stored: before.of(*column),
+            mark,
+            seen: written.seen,
+            again: written.again,
+        };
         if meeting.takes(site, &cell, &row[*column], *value)? {
             won.push((*column, *value));
             if written.seen.is_some() {
@@ -113,6 +120,9 @@ pub(crate) fn merge(site: &Site<'_>, written: &Written<'_>) -> rusqlite::Result<
     if written.seen.is_none() {
         marks.add_row(mark);
     }
+    for column in columns(written.gone) {
+        marks.write(column, before.of(column).max(mark));
+    }
     if !won.is_empty() || marks != before {
         write_row(site, &written.key, won, &marks.to_bytes(), column_of_marks)?;
     }
@@ -121,6 +131,7 @@ pub(crate) fn merge(site: &Site<'_>, written: &Written<'_>) -> rusqlite::Result<
 
 /// Two writes of one column.
 struct Meeting {
+    column: usize,
     stored: Mark,
     mark: Mark,
     seen: Option<Mark>,
@@ -136,16 +147,16 @@ impl Meeting {
         old: &Value,
         new: Borrowed<'_>,
     ) -> rusqlite::Result<bool> {
-        let Meeting { stored, mark, seen, again } = *self;
+        let Meeting { column, stored, mark, seen, again } = *self;
         if mark == stored {
             return Ok(again);
         }
         let wins = mark > stored || planted::is(Fault::LastArrivalWins);
         if wins {
-            if seen != Some(stored) && !says_nothing(stored, old.borrow()) {
+            if seen != Some(stored) && !says_nothing(site, column, stored, old.borrow()) {
                 self.lose(site, cell, stored, old.borrow())?;
             }
-        } else if !cell.was_seen(site.db, mark)? && !says_nothing(mark, new) {
+        } else if !cell.was_seen(site.db, mark)? && !says_nothing(site, column, mark, new) {
             self.lose(site, cell, mark, new)?;
         }
         if let Some(seen) = seen.filter(|seen| *seen != stored) {
@@ -168,9 +179,13 @@ impl Meeting {
     }
 }
 
-/// A NULL that came with a new row is no value that anybody gave.
-fn says_nothing(mark: Mark, value: Borrowed<'_>) -> bool {
-    mark.is_first() && value == Borrowed::Null
+/// A NULL that came with a new row is no value that anybody gave, and neither is the default of a column that came later:
+/// whoever added the row may not have had it.
+fn says_nothing(site: &Site<'_>, column: usize, mark: Mark, value: Borrowed<'_>) -> bool {
+    let age = site.table.layout.ages.get(column);
+    let late = age.filter(|age| age.since > site.table.since);
+    let default = late.is_some_and(|age| age.absent.borrow() == value);
+    mark.is_first() && (value == Borrowed::Null || default)
 }
 
 /// All columns of a row by their numbers.

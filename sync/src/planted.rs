@@ -126,7 +126,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 23] = [
+    pub const ALL: [Fault; 29] = [
         Fault::GapAccepted,
         Fault::DuplicateApplied,
         Fault::HashNotVerified,
@@ -150,6 +150,12 @@ impl Fault {
         Fault::FloorOffByOne,
         Fault::SnapshotNotVerified,
         Fault::SnapshotLeavesRowsOut,
+        Fault::LastArrivalWins,
+        Fault::LoserThrownAway,
+        Fault::VersionNotRaised,
+        Fault::AheadForgotten,
+        Fault::DefaultForgotten,
+        Fault::NumberByPlace,
     ];
 }
 

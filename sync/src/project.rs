@@ -106,7 +106,7 @@ fn project(
             let key = apply::key_of(table, run.op, &values);
             if table.layout.marks.is_some() {
                 let seen = if run.op == Op::Update { reader.seen() } else { None };
-                let written = Written { key, seen, columns: new, again: true };
+                let written = Written { key, seen, columns: new, gone: 0, again: true };
                 match merge::merge(&scope.site(table, source), &written)? {
                     Merged::Done | Merged::NoRow => {}
                     other => return Err(parking::not_merged(table, other)),

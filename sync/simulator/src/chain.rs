@@ -6,6 +6,7 @@ use crate::dice::Dice;
 use crate::keys;
 use crate::liar::Liar;
 use crate::scheme::{Faults, Size};
+use crate::swarm::Mishap;
 use crate::trade::Trade;
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
@@ -90,6 +91,8 @@ pub fn build(size: Size, faults: Faults, dice: &Dice, trade: &Rc<dyn Trade>) -> 
     let liar = Liar::new(identity.origin, identity.device, keys, trade.clone());
     for (number, device) in devices.iter_mut().enumerate() {
         // Its own row and HQ's. All others come as entries of HQ, often after the frames that they vouch for.
+        device.steps = trade.steps();
+        device.version = if faults.has(Mishap::Upgrade) { 1 } else { device.steps.len() };
         device.admission = vec![office.rows[number].clone(), office.rows[hq].clone()];
     }
     Chain { devices, liar, rows: office.rows }

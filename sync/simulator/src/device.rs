@@ -45,6 +45,10 @@ pub struct Device {
     pub admission: Vec<Row>,
     /// How often it has started.
     pub boots: u64,
+    /// How many of the trade's migrations each version of its schema has.
+    pub steps: Vec<usize>,
+    /// The version that it runs, from 1.
+    pub version: usize,
     keys: Arc<dyn DeviceKeys>,
     dice: Dice,
     migrations: Vec<Migration>,
@@ -86,6 +90,8 @@ impl Device {
             cut: None,
             admission: Vec::new(),
             boots: 0,
+            steps: vec![migrations.len()],
+            version: 1,
             keys,
             dice,
             migrations,
@@ -124,7 +130,7 @@ impl Device {
             vfs: Some(disk::VFS.to_owned()),
             identity: self.identity.clone(),
             keys: self.keys.clone(),
-            migrations: self.migrations.clone(),
+            migrations: self.migrations[..self.steps[self.version - 1]].to_vec(),
             cache_kib: CACHE_KIB,
         })?;
         let failed = |cause| OpenError::Sqlite { path: self.drive.path("replica.db"), cause };

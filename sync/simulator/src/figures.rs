@@ -41,6 +41,8 @@ pub struct Figures {
     pub store_days: u64,
     /// Times that all was healed and everybody had to agree.
     pub agreements: u64,
+    /// Devices that were brought up to a newer schema.
+    pub upgrades: u64,
     /// Operations on all disks.
     pub operations: u64,
     /// Syncs of all disks.
@@ -48,7 +50,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    fn all(&self) -> [(&'static str, u64); 19] {
+    fn all(&self) -> [(&'static str, u64); 20] {
         [
             ("runs", self.runs),
             ("happenings", self.happenings),
@@ -67,12 +69,13 @@ impl Figures {
             ("checkouts", self.checkouts),
             ("store-days", self.store_days),
             ("agreements", self.agreements),
+            ("upgrades", self.upgrades),
             ("disk operations", self.operations),
             ("syncs", self.syncs),
         ]
     }
 
-    fn all_mut(&mut self) -> [&mut u64; 19] {
+    fn all_mut(&mut self) -> [&mut u64; 20] {
         [
             &mut self.runs,
             &mut self.happenings,
@@ -91,6 +94,7 @@ impl Figures {
             &mut self.checkouts,
             &mut self.store_days,
             &mut self.agreements,
+            &mut self.upgrades,
             &mut self.operations,
             &mut self.syncs,
         ]

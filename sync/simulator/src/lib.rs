@@ -34,6 +34,10 @@ pub mod ledger;
 
 pub mod trade;
 
+pub mod tags;
+
+pub mod upgrades;
+
 pub mod device;
 
 pub mod liar;
@@ -41,6 +45,10 @@ pub mod liar;
 pub mod chain;
 
 pub mod verdict;
+
+pub mod tag_verdict;
+
+pub mod upgrade_verdict;
 
 pub mod workload;
 

@@ -146,6 +146,7 @@ impl Stage {
             Mishap::ClockJump => self.set_clock(device),
             Mishap::Replayed => self.replay(device),
             Mishap::Lie => self.lie(liar)?,
+            Mishap::Upgrade => self.upgrade(device),
         }
         self.plan_next(mishap, device, 0);
         Ok(())
@@ -166,6 +167,31 @@ impl Stage {
         if self.devices[device].running.is_some() {
             let dark_ms = self.luck[Mishap::Restart.index()].between(200, 20_000);
             self.end(device, dark_ms);
+        }
+    }
+
+    /// A device is brought up to the next version of the schema: its program ends and a newer one starts.
+    fn upgrade(&mut self, device: usize) {
+        if self.devices[device].version == self.devices[device].steps.len() {
+            return;
+        }
+        self.devices[device].version += 1;
+        self.figures.upgrades += 1;
+        if self.devices[device].running.is_some() {
+            let dark_ms = self.luck[Mishap::Upgrade.index()].between(200, 20_000);
+            self.end(device, dark_ms);
+        }
+    }
+
+    /// Before all must agree, a device is brought up to the newest version that any has.
+    pub fn catch_up(&mut self, device: usize) {
+        let newest = self.devices.iter().map(|device| device.version).max();
+        let newest = newest.expect("a chain has devices");
+        if self.devices[device].version < newest {
+            self.devices[device].version = newest;
+            if self.devices[device].running.is_some() {
+                self.end(device, 0);
+            }
         }
     }
 

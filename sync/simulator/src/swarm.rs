@@ -36,6 +36,8 @@ pub enum Mishap {
     ClockJump,
     /// A device with a key of its own lies.
     Lie,
+    /// A device is brought up to the next version of the schema. Without it all run the newest.
+    Upgrade,
 }
 
 /// Where a kind of trouble strikes.
@@ -53,7 +55,7 @@ pub enum Place {
 
 /// Every kind, in the order of the enum: its name on command lines, where it strikes, and in how many of a thousand
 /// seeds it is on.
-const TABLE: [(Mishap, &str, Place, u64); 12] = [
+const TABLE: [(Mishap, &str, Place, u64); 13] = [
     (Mishap::Lost, "lost", Place::Message, 667),
     (Mishap::Repeated, "repeated", Place::Message, 667),
     (Mishap::Damaged, "damaged", Place::Message, 667),
@@ -66,6 +68,7 @@ const TABLE: [(Mishap, &str, Place, u64); 12] = [
     (Mishap::FullDisk, "full-disk", Place::Device, 667),
     (Mishap::ClockJump, "clock-jump", Place::Device, 667),
     (Mishap::Lie, "lie", Place::Chain, 667),
+    (Mishap::Upgrade, "upgrade", Place::Device, 667),
 ];
 
 /// How many kinds there are.

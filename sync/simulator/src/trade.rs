@@ -59,6 +59,12 @@ pub trait Trade {
     /// Its tables.
     fn migrations(&self) -> Vec<Migration>;
 
+    /// How many of the migrations each version of the schema has, oldest first. Where trouble is to meet several
+    /// versions, devices begin with the first and are brought up one by one.
+    fn steps(&self) -> Vec<usize> {
+        vec![self.migrations().len()]
+    }
+
     /// What HQ writes before the doors open, each in a transaction of its own.
     fn openings(&self, stores: u32) -> Vec<Box<dyn Act>>;
 
@@ -76,4 +82,14 @@ pub trait Trade {
 
     /// What must hold on every replica at every moment.
     fn check(&self, db: &Connection, hq: Origin) -> Result<(), Broken>;
+
+    /// What a device of a store and HQ must agree on besides, once all run one version.
+    fn check_agreed(
+        &self,
+        _device: &Connection,
+        _hq: &Connection,
+        _store: u32,
+    ) -> Result<(), Broken> {
+        Ok(())
+    }
 }

@@ -6,8 +6,10 @@
 
 use crate::dice::Dice;
 use crate::shadow::{Effect, Sums, row_sum};
+use crate::tags::{self, Relabel};
 use crate::trade::{Act, Broken, DeedError, Trade, Untruth};
-use crate::verdict;
+use crate::upgrades::{SCHEMAS, TONES};
+use crate::{tag_verdict, upgrade_verdict, verdict};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use selvedge_sync::hlc::Millis;
@@ -106,6 +108,10 @@ pub enum Deed {
         /// The new name, as a number.
         name: i64,
     },
+    /// Columns of a thing's tag are written.
+    Relabel(Relabel),
+    /// A parcel of so many grams, where the schema knows parcels.
+    Parcel(i64),
     /// A write that concerns nobody else.
     Scribble,
     /// A write to a table of HQ, for which a store has no right.
@@ -126,8 +132,13 @@ impl Deed {
                     name: dice.between(1, 1_000),
                 }
             }
+            (Role::Hq, 16) => {
+                Deed::Relabel(Relabel::roll(dice.between(1, i64::from(stores)) as u32, dice))
+            }
             (Role::Hq, _) => movement(dice.between(1, i64::from(stores)) as u32, dice),
             (_, 1) => Deed::Trespass,
+            (Role::BackOffice | Role::Pos, 17..=18) => Deed::Relabel(Relabel::roll(store, dice)),
+            (Role::BackOffice, 2) => Deed::Parcel(dice.between(1, 9_999)),
             (Role::BackOffice, _) => movement(store, dice),
             (Role::Pos, 2) => Deed::GiveUp,
             (Role::Pos, 3..=4) => Deed::SellWithSecondThoughts(basket(dice)),
@@ -164,6 +175,12 @@ impl Deed {
                 let row = [Value::Integer(*no), Value::Text(name)];
                 effect.owned("clerk", *store, *no, Some(&row));
             }
+            Deed::Relabel(relabel) => relabel.run(tx)?,
+            Deed::Parcel(grams) if tags::version(tx)? >= 2 => {
+                let sql = "INSERT INTO parcel (id, store, grams) VALUES (row_id(), ?1, ?2)";
+                tx.prepare_cached(sql)?.execute((store, grams))?;
+            }
+            Deed::Parcel(_) => {}
             Deed::Scribble => {
                 tx.execute("INSERT INTO scribble (words) VALUES ('milk')", [])?;
             }
@@ -206,11 +223,14 @@ fn sell(
         priced.push((ware, quantity, price_of(tx, *ware)? * quantity));
     }
     let total: i64 = priced.iter().map(|line| line.2).sum();
-    let sale: i64 = tx
-        .prepare_cached(
-            "INSERT INTO sale (id, no, store, total) VALUES (row_id(), ?1, ?2, ?3) RETURNING id",
-        )?
-        .query_row((no, store, total), |row| row.get(0))?;
+    let sale: i64 = if tags::version(tx)? < 2 {
+        let sql =
+            "INSERT INTO sale (id, no, store, total) VALUES (row_id(), ?1, ?2, ?3) RETURNING id";
+        tx.prepare_cached(sql)?.query_row((no, store, total), |row| row.get(0))?
+    } else {
+        let sql = "INSERT INTO sale (id, no, store, total, tone) VALUES (row_id(), ?1, ?2, ?3, ?4) RETURNING id";
+        tx.prepare_cached(sql)?.query_row((no, store, total, no % TONES), |row| row.get(0))?
+    };
     effect.fact("sale", store, &numbers([sale, no, total]));
     for ((ware, quantity, amount), no) in priced.into_iter().zip(1..) {
         tx.prepare_cached(
@@ -260,6 +280,10 @@ fn set_prices(
                      ON CONFLICT (ware) DO UPDATE SET amount = excluded.amount",
                 )?
                 .execute((ware, amount))?;
+                if tags::version(tx)? >= 2 {
+                    let sql = "UPDATE price SET unit = iif(?2 % 2, 'kg', NULL) WHERE ware = ?1";
+                    tx.prepare_cached(sql)?.execute((ware, amount))?;
+                }
                 let label = (ware % 3 == 0).then(|| Value::Text(format!("ware {ware}")));
                 let label = label.unwrap_or(Value::Null);
                 let row = [Value::Integer(*ware), Value::Integer(*amount), label];
@@ -330,7 +354,11 @@ impl Trade for Toy {
     }
 
     fn migrations(&self) -> Vec<Migration> {
-        vec![SCHEMA]
+        std::iter::once(SCHEMA).chain(SCHEMAS).collect()
+    }
+
+    fn steps(&self) -> Vec<usize> {
+        (2..=1 + SCHEMAS.len()).collect()
     }
 
     fn openings(&self, _: u32) -> Vec<Box<dyn Act>> {
@@ -364,6 +392,12 @@ impl Trade for Toy {
         verdict::check_i02_numbers(db).map_err(|what| ("I2", what))?;
         verdict::check_i07(db).map_err(|what| ("I7", what))?;
         verdict::check_i10(db).map_err(|what| ("I10", what))?;
-        verdict::check_i13(db, hq).map_err(|what| ("I13", what))
+        verdict::check_i13(db, hq).map_err(|what| ("I13", what))?;
+        tag_verdict::check(db).map_err(|what| ("I13", what))?;
+        upgrade_verdict::check_i18_tones(db).map_err(|what| ("I18", what))
+    }
+
+    fn check_agreed(&self, device: &Connection, hq: &Connection, store: u32) -> Result<(), Broken> {
+        upgrade_verdict::check_i18(device, hq, store).map_err(|what| ("I18", what))
     }
 }

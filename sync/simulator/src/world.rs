@@ -155,6 +155,12 @@ fn agree(stage: &mut Stage, liar: &mut Liar) -> Verdict {
         if device != HQ {
             let found = verdict::check_i11(stage.business.as_ref(), replica, hq);
             stage.judge("I11", device, found)?;
+            let store = replica.identity().store;
+            if let Err((invariant, what)) =
+                stage.business.check_agreed(replica.db(), hq.db(), store)
+            {
+                return Err(stage.violation(invariant, device, what));
+            }
         }
     }
     stage.judge("I11", HQ, verdict::check_i11_at_hq(hq, &stage.ledger))?;
@@ -239,6 +245,7 @@ fn heal(stage: &mut Stage) {
     stage.healed = true;
     for device in 0..stage.devices.len() {
         spare(stage, device);
+        stage.catch_up(device);
         stage.plan(0, Happening::Boot(device));
         stage.heal_line(device);
     }
