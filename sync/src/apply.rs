@@ -311,7 +311,8 @@ fn merge_row(
     let written = Written { key, seen, columns: new, gone, again: false };
     let merged = merge::merge(&scope.site(table, source), &written);
     match merged.map_err(|cause| refused(table, cause))? {
-        Merged::Done => Ok(false),
+        // The row may have been added here meanwhile, and the one that somebody waits for comes only now.
+        Merged::Done => Ok(op == Op::Insert && scope.is_awaited(table.id, &written.key)),
         other => Err(not_merged(table, other)),
     }
 }

@@ -128,6 +128,8 @@ pub mod permit;
 
 pub mod view_tables;
 
+pub mod engine_schema;
+
 pub mod replica;
 
 pub mod erasure;

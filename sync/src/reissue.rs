@@ -256,9 +256,17 @@ impl Anew<'_> {
                 self.redraw(value);
             }
         }
+        // What a newer schema wrote is all that there is of this change.
+        if op == Op::Update && mask == 0 {
+            return Ok(());
+        }
         let sql = match op {
             Op::Insert => {
                 count_anew(tx, table, &mut row)?;
+                // The marks of a register row are never carried; the engine sets them.
+                if let Some(marks) = table.layout.marks {
+                    row[marks] = Value::Bytes(Vec::new());
+                }
                 if table.rule.only_adds() { table.insert.clone() } else { table.upsert.clone() }
             }
             Op::Update => {
@@ -268,7 +276,7 @@ impl Anew<'_> {
             Op::Delete => table.delete.clone(),
         };
         let mut statement = tx.prepare_cached(&sql)?;
-        for (value, at) in row.iter().zip(1..) {
+        for (value, at) in row.iter().zip(1..=statement.parameter_count()) {
             statement.raw_bind_parameter(at, value.borrow())?;
         }
         statement.raw_execute().map(drop)

@@ -5,13 +5,12 @@
 //! entry is written in the same transaction. Nobody can forget to log.
 
 use crate::{
-    ahead,
-    allow_list::{self, Row},
+    allow_list::Row,
     apply::ParkedKeys,
-    capture::{self, Capture, Difference, DifferenceError, Mode, hold, watch},
+    capture::{self, Capture, Difference, DifferenceError, Mode, TouchedRows, hold, watch},
     changelog::{self, Appender, LogHead},
-    declared,
     device_keys::DeviceKeys,
+    engine_schema,
     entry::{self, Header, RowChange},
     epochs, escrow,
     evidence::{self, Ends},
@@ -20,24 +19,21 @@ use crate::{
     generations::Lineage,
     hlc::{Clock, Millis, Stamp},
     identity::{Identity, Settings},
-    lease,
     lost::{self, LostValue},
     marking,
     open::{self, Migration, OpenError},
     origin::{Origin, Stream},
-    origins::{self, Origins},
+    origins::Origins,
     outcome::{Committed, EntryMark, WriteError, in_doubt, not_committed},
     page_check,
     permit::{check_ids, one_stream},
     person_keys::PersonKeys,
     planted::{self, Fault},
     preupdate::Hook,
-    private, register, reissued, right_moves,
+    private, register, right_moves,
     row_id::{self, Counter},
-    spare, succession,
     tables::{self, Tables},
     value::Value,
-    view_tables, watermark,
     writer::{Writer, WriterState},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -92,26 +88,8 @@ impl Replica {
         row_id::register(&db, identity.origin, &counter).map_err(failed)?;
         register::register(&db).map_err(failed)?;
         db.execute_batch(open::MIGRATIONS).map_err(failed)?;
-        let engine = [
-            Migration { name: "0000_changelog", sql: changelog::SCHEMA },
-            Migration { name: "0000_replicated", sql: declared::SCHEMA },
-            Migration { name: "0000_replicated_epochs", sql: epochs::SCHEMA },
-            Migration { name: "0000_lost", sql: lost::SCHEMA },
-            Migration { name: "0000_ahead", sql: ahead::SCHEMA },
-            Migration { name: "0000_floor", sql: floor::SCHEMA },
-            Migration { name: "0000_zz_allow_list", sql: allow_list::SCHEMA },
-            Migration { name: "0000_zz_right_move", sql: right_moves::SCHEMA },
-            Migration { name: "0000_zz_private_blob", sql: private::SCHEMA },
-            Migration { name: "0000_zz_beyond_cut", sql: origins::SCHEMA },
-            Migration { name: "0000_zz_evidence", sql: evidence::SCHEMA },
-            Migration { name: "0000_zz_reissued", sql: reissued::SCHEMA },
-            Migration { name: "0000_zz_spare", sql: spare::SCHEMA },
-            Migration { name: "0000_zz_view", sql: view_tables::SCHEMA },
-            Migration { name: "0000_zz_lease", sql: lease::SCHEMA },
-            Migration { name: "0000_zz_watermark", sql: watermark::SCHEMA },
-            Migration { name: "0000_zz_succession", sql: succession::SCHEMA },
-        ];
-        let all: Vec<Migration> = engine.into_iter().chain(migrations).collect();
+        let all: Vec<Migration> =
+            engine_schema::migrations().into_iter().chain(migrations).collect();
         counter.set(1);
         open::migrate(&mut db, &all, epochs::pin)?;
         open::claim(&db, &path, identity.origin)?;
@@ -267,15 +245,7 @@ impl Replica {
         let changed = tx.total_changes() - changes_before;
         let touched = hold(&self.capture).take_touched(changed)?;
         let origin = self.identity.origin;
-        let Difference { rows, marks } = capture::difference(&tx, &self.tables, origin, &touched)
-            .map_err(|cause| match cause {
-            DifferenceError::Capture(fault) => WriteError::Capture(fault),
-            DifferenceError::Sqlite(cause) => not_committed(cause),
-        })?;
-        if !marks.is_empty() {
-            hold(&self.capture).enter(Mode::Engine);
-            marking::write(&tx, &self.tables, &marks).map_err(not_committed)?;
-        }
+        let rows = changes(&tx, &self.tables, origin, &self.capture, &touched)?;
         if rows.is_empty() {
             tx.commit().map_err(in_doubt)?;
             return Ok(Committed { value, entry: None });
@@ -475,6 +445,26 @@ fn newest(
         head.lane = changelog::lane(tx, stream, origin)?;
     }
     Ok(head)
+}
+
+/// What a deed has changed; the new marks of register rows are written too.
+fn changes<'t, E>(
+    tx: &Transaction<'_>,
+    tables: &Tables,
+    origin: Origin,
+    capture: &Mutex<Capture>,
+    touched: &'t TouchedRows,
+) -> Result<Vec<RowChange<'t>>, WriteError<E>> {
+    let found = capture::difference(tx, tables, origin, touched);
+    let Difference { rows, marks } = found.map_err(|cause| match cause {
+        DifferenceError::Capture(fault) => WriteError::Capture(fault),
+        DifferenceError::Sqlite(cause) => not_committed(cause),
+    })?;
+    if !marks.is_empty() {
+        hold(capture).enter(Mode::Engine);
+        marking::write(tx, tables, &marks).map_err(not_committed)?;
+    }
+    Ok(rows)
 }
 
 /// COMMIT from the statement cache: SQLite need not parse it for every write. What it refuses is rolled back.

@@ -190,6 +190,27 @@ fn a_change_that_comes_before_its_row_waits_for_it() {
     assert_eq!(holds(&late), holds(&one));
 }
 
+#[test]
+fn a_row_that_was_added_here_meanwhile_wakes_what_waits_when_the_awaited_one_comes() {
+    let [mut one, mut two, mut late] = <[Place; 3]>::try_from(store(3)).ok().unwrap();
+    set(&mut one, "INSERT INTO tag (thing, label) VALUES (1, 'red')");
+    hear(&mut two, frames(&one));
+    set(&mut two, "UPDATE tag SET label = 'green'");
+    hear(&mut late, frames(&two));
+    set(&mut late, "INSERT INTO tag (thing, label) VALUES (1, 'black')");
+    hear(&mut late, frames(&one));
+    let (of_two, of_late) = (frames(&two), frames(&late));
+    hear(&mut one, of_two.into_iter().chain(of_late));
+    check(
+        &late,
+        expect![[r#"
+        1 green 0 000000010000050100000002000004
+        lost [Int(1)].label Text("black") 1/5 to Text("green") 2/4
+        lost [Int(1)].place Int(0) 1/3 to Int(0) 1/5"#]],
+    );
+    assert_eq!(holds(&late), holds(&one));
+}
+
 // Proves the ruling on registers: versions decide and no clock does.
 #[test]
 fn a_clock_that_is_ten_years_ahead_wins_nothing() {
