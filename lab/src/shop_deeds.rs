@@ -4,9 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, Transaction};
 use selvedge_domain::basket::{self, BasketLine, Discount, RungUp};
 use selvedge_domain::catalogue::ShelfPrices;
-use selvedge_domain::master_data::{
-    self, NewPrice, NewProduct, NewStore, NewTaxRate, NewVariant,
-};
+use selvedge_domain::master_data::{self, NewPrice, NewProduct, NewStore, NewTaxRate, NewVariant};
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::{Currency, Money};
 use selvedge_domain::returns::{self, Goods, LineBack, Return};
@@ -112,7 +110,10 @@ pub struct Fact {
 /// The tables of facts.
 pub const FACTS: [Fact; 7] = [
     fact("receipt", "t.id, t.no, t.kind, t.cashier, t.at, t.total_minor, t.tax_minor, t.of"),
-    of_receipt("receipt_line", "t.receipt, t.no, t.sku, t.quantity, t.unit_minor, t.discount_minor"),
+    of_receipt(
+        "receipt_line",
+        "t.receipt, t.no, t.sku, t.quantity, t.unit_minor, t.discount_minor",
+    ),
     of_receipt("tender", "t.receipt, t.no, t.kind, t.amount_minor, t.given_minor"),
     fact("stock_movement", "t.id, t.sku, t.quantity, t.reason, t.at"),
     fact("exception", "t.id, t.at, t.kind, t.receipt, t.sku"),
@@ -200,17 +201,18 @@ impl Deed {
         match self {
             Deed::Catalogue { stores } => catalogue(tx, i64::from(*stores)),
             Deed::Staff { store } => people(tx, i64::from(*store)),
-            Deed::OpeningStock { store } => (1..=SKUS)
-                .try_for_each(|sku| move_stock(tx, i64::from(*store), (sku, 100), Reason::Opening, at)),
+            Deed::OpeningStock { store } => (1..=SKUS).try_for_each(|sku| {
+                move_stock(tx, i64::from(*store), (sku, 100), Reason::Opening, at)
+            }),
             Deed::Sell { lines, off, split } => sell(tx, store, at, lines, (*off, *split)),
             Deed::Leave => {
                 sell(tx, store, at, &[(1, 1, 0)], (0, false))?;
                 Err(DeedError::GivenUp)
             }
             Deed::TakeBack { ago, whole } => take_back(tx, store, at, *ago, *whole),
-            Deed::GoodsIn(lines) => lines
-                .iter()
-                .try_for_each(|line| move_stock(tx, store, *line, Reason::Delivery, at)),
+            Deed::GoodsIn(lines) => {
+                lines.iter().try_for_each(|line| move_stock(tx, store, *line, Reason::Delivery, at))
+            }
             Deed::Count { sku, found } => {
                 let difference = found - stock::on_hand(tx, store, *sku)?;
                 move_stock(tx, store, (*sku, difference), Reason::Correction, at)

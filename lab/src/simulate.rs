@@ -107,8 +107,8 @@ impl Trade for Shop {
     fn check(&self, db: &Connection, _: Origin) -> Result<(), Broken> {
         for (invariant, rule, sql) in RULES {
             let count = db.prepare_cached(sql).and_then(|mut ask| ask.query_row([], |r| r.get(0)));
-            let count: i64 =
-                count.map_err(|cause| (invariant, format!("the database does not answer: {cause}")))?;
+            let count: i64 = count
+                .map_err(|cause| (invariant, format!("the database does not answer: {cause}")))?;
             if count > 0 {
                 return Err((invariant, format!("{count} times: {rule}")));
             }

@@ -85,15 +85,7 @@ impl Replica {
         let failed = |cause| OpenError::Sqlite { path: path.clone(), cause };
         let mut db = open::writer(&path, vfs.as_deref(), cache_kib)?;
         let counter = Counter::default();
-        row_id::register(&db, identity.origin, &counter).map_err(failed)?;
-        register::register(&db).map_err(failed)?;
-        db.execute_batch(open::MIGRATIONS).map_err(failed)?;
-        let all: Vec<Migration> =
-            engine_schema::migrations().into_iter().chain(migrations).collect();
-        counter.set(1);
-        open::migrate(&mut db, &all, epochs::pin)?;
-        open::claim(&db, &path, identity.origin)?;
-        let tables = Tables::load(&db)?;
+        let tables = bring_up(&mut db, &path, &identity, &counter, migrations)?;
         let virtual_tables = tables::has_virtual(&db).map_err(failed)?;
         // A statement that was prepared before the hook would escape it.
         db.flush_prepared_statement_cache();
@@ -132,20 +124,24 @@ impl Replica {
             person_keys: None,
             _lock: lock,
         };
-        let ready = replica
-            .look_for_recall()
-            .and_then(|()| replica.learn_who_counts())
-            .and_then(|()| replica.project_ahead())
-            .and_then(|()| replica.retry_parked());
-        ready.map_err(|cause| OpenError::Sqlite { path: replica.path.clone(), cause })?;
-        if let Err(cause) = replica.forget_the_erased() {
-            if page_check::has_met_rot(&replica.db) {
-                return Err(OpenError::rot_in(replica.path));
-            }
-            let path = PersonKeys::path_beside(&replica.path);
-            return Err(OpenError::Erasure { path, cause: cause.to_string() });
-        }
+        replica.get_ready()?;
         Ok(replica)
+    }
+
+    /// Takes up what the last stop, another build or another allow-list has left.
+    fn get_ready(&mut self) -> Result<(), OpenError> {
+        let ready = self
+            .look_for_recall()
+            .and_then(|()| self.learn_who_counts())
+            .and_then(|()| self.project_ahead())
+            .and_then(|()| self.retry_parked());
+        ready.map_err(|cause| OpenError::Sqlite { path: self.path.clone(), cause })?;
+        let Err(cause) = self.forget_the_erased() else { return Ok(()) };
+        if page_check::has_met_rot(&self.db) {
+            return Err(OpenError::rot_in(self.path.clone()));
+        }
+        let path = PersonKeys::path_beside(&self.path);
+        Err(OpenError::Erasure { path, cause: cause.to_string() })
     }
 
     /// Keeps the rows of an admission, so that what HQ and this store send can be checked from the
@@ -272,9 +268,9 @@ impl Replica {
         if self.tables.has_private() {
             private::bind(&tx, stream, origin, next.seq, &bytes)?;
         }
-        Appender::new(&tx)
-            .and_then(|mut log| log.append(&next, &bytes, Some(self.counter.next())))
-            .map_err(not_committed)?;
+        let logged = Appender::new(&tx)
+            .and_then(|mut log| log.append(&next, &bytes, Some(self.counter.next())));
+        logged.map_err(not_committed)?;
         let committed = commit(tx);
         if !planted::is(Fault::WriteAckedUncommitted) {
             committed.map_err(in_doubt)?;
@@ -287,10 +283,8 @@ impl Replica {
         }
         drop(rows);
         hold(&self.capture).reuse(touched);
-        Ok(Committed {
-            value,
-            entry: Some(EntryMark { stream, seq: next.seq, stamp, hash: next.chain }),
-        })
+        let entry = EntryMark { stream, seq: next.seq, stamp, hash: next.chain };
+        Ok(Committed { value, entry: Some(entry) })
     }
 
     /// The id that the first `row_id()` of the next write will give: a person's key must be kept before what it locks.
@@ -431,6 +425,25 @@ fn check_rights<E>(
         _ => None,
     });
     Ok(escrow::check_write(tx, &identity.holder(), identity.role, stamp, ids)?)
+}
+
+/// Gives a database the functions and tables of this build.
+fn bring_up(
+    db: &mut Connection,
+    path: &Path,
+    identity: &Identity,
+    counter: &Counter,
+    migrations: Vec<Migration>,
+) -> Result<Tables, OpenError> {
+    let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
+    row_id::register(db, identity.origin, counter).map_err(failed)?;
+    register::register(db).map_err(failed)?;
+    db.execute_batch(open::MIGRATIONS).map_err(failed)?;
+    let all: Vec<Migration> = engine_schema::migrations().into_iter().chain(migrations).collect();
+    counter.set(1);
+    open::migrate(db, &all, epochs::pin)?;
+    open::claim(db, path, identity.origin)?;
+    Ok(Tables::load(db)?)
 }
 
 /// The head that an entry is to follow, with its place in the log.

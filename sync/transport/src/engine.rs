@@ -98,8 +98,8 @@ impl Engine {
             ..hub
         };
         let beat_ms = hub_settings.beat_ms;
-        let hub =
-            Hub::new(&replica, hub_settings, getrandom::u64().map_err(std::io::Error::from)?)?;
+        let nonce = getrandom::u64().map_err(std::io::Error::from)?;
+        let hub = Hub::new(&replica, hub_settings, nonce)?;
         let identity = replica.identity().clone();
         let payload = Arc::new(Payload::default());
         let (messages, waiting) = mpsc::channel();
@@ -121,10 +121,8 @@ impl Engine {
         let children = children
             .map(|at| line(Side::Children, LineSettings::to_children(at, &identity.device)));
         let second_copy = second_copy.map(|keep| copier(keep, messages.clone())).transpose()?;
-        let (parent_line, children_line) = (
-            parent.as_ref().or(above.values().next()).map(Line::status),
-            children.as_ref().map(Line::status),
-        );
+        let parent_line = parent.as_ref().or(above.values().next()).map(Line::status);
+        let children_line = children.as_ref().map(Line::status);
         let (status_in, status) = watch::channel(HubStatus::default());
         let (ended_in, ended) = watch::channel(None);
         let work = Work {
