@@ -50,11 +50,17 @@ pub mod tag_verdict;
 
 pub mod upgrade_verdict;
 
+pub mod sidelines;
+
 pub mod workload;
 
 pub mod stage;
 
 pub mod starts;
+
+pub mod errands;
+
+pub mod beside;
 
 pub mod trading;
 

@@ -313,6 +313,10 @@ impl Stage {
     fn lie(&mut self, liar: &mut Liar) -> Verdict {
         let mut dice = self.trouble.split(&format!("lie {}", self.figures.happenings));
         let Some(child) = self.some_pos(&mut dice) else { return Ok(()) };
+        if dice.chance(200) {
+            self.meet(Mishap::Lie, child);
+            return self.lie_about_a_view(child, dice.chance(500));
+        }
         let upward = dice.chance(700);
         let parent = self.devices[child].parent.expect("a pos has a parent");
         let (to, from) = if upward {

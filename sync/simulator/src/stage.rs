@@ -11,6 +11,7 @@ use crate::figures::Figures;
 use crate::ledger::Ledger;
 use crate::network::{Lane, Losses, Weather, flip_a_bit};
 use crate::scheme::{Faults, Size};
+use crate::sidelines::Sidelines;
 use crate::swarm::Mishap;
 use crate::trade::Trade;
 use crate::verdict::{Finding, Violation};
@@ -165,6 +166,8 @@ pub struct Stage {
     pub ambushes: Vec<Option<Ambush>>,
     /// Which fault has met which state.
     pub coverage: Coverage,
+    /// What is done beside the trade.
+    pub sidelines: Sidelines,
     /// Choices of the trade.
     pub trade: Dice,
     /// Choices of the network.
@@ -252,12 +255,19 @@ impl Stage {
     }
 
     fn perform(&mut self, device: usize, wishes: Vec<Output>) {
+        // All timers that a hub names at once stand for the first of them.
+        let mut wake_at: Option<i64> = None;
         for wish in wishes {
             match wish {
                 Output::Send { to, kind, bytes } => self.send(device, &to, (kind, bytes)),
-                Output::WakeAt(at) => self.plan_wake(device, at.0),
+                Output::WakeAt(at) => {
+                    wake_at = Some(wake_at.map_or(at.0, |before| before.min(at.0)));
+                }
                 Output::Copy(_) | Output::Event(_) => {}
             }
+        }
+        if let Some(at_ms) = wake_at {
+            self.plan_wake(device, at_ms);
         }
     }
 
@@ -317,6 +327,7 @@ impl Stage {
             return Ok(());
         }
         self.figures.frames += u64::from(matches!(kind, Kind::Live | Kind::Bulk));
-        self.tell(to, vec![Input::Message { from, kind, bytes }])
+        self.tell(to, vec![Input::Message { from, kind, bytes }])?;
+        if kind == Kind::View { self.look_at_views(to) } else { Ok(()) }
     }
 }

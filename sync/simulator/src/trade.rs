@@ -65,6 +65,11 @@ pub trait Trade {
         vec![self.migrations().len()]
     }
 
+    /// Whether devices also do what is done beside every trade: rights, members, views. It needs tables of its own.
+    fn has_sidelines(&self) -> bool {
+        false
+    }
+
     /// What HQ writes before the doors open, each in a transaction of its own.
     fn openings(&self, stores: u32) -> Vec<Box<dyn Act>>;
 

@@ -20,7 +20,8 @@ impl Stage {
         };
         let in_ms = self.trade.between(1, 2 * mean_ms);
         self.plan(in_ms, Happening::Trade { device, storm: self.storm });
-        self.write(device, deed.as_ref())
+        self.write(device, deed.as_ref())?;
+        self.sideline(device)
     }
 
     /// A device writes a deed, and is held to what it was told of it.

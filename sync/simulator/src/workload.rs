@@ -6,6 +6,7 @@
 
 use crate::dice::Dice;
 use crate::shadow::{Effect, Sums, row_sum};
+use crate::sidelines;
 use crate::tags::{self, Relabel};
 use crate::trade::{Act, Broken, DeedError, Trade, Untruth};
 use crate::upgrades::{SCHEMAS, TONES};
@@ -354,11 +355,15 @@ impl Trade for Toy {
     }
 
     fn migrations(&self) -> Vec<Migration> {
-        std::iter::once(SCHEMA).chain(SCHEMAS).collect()
+        [SCHEMA, sidelines::SCHEMA].into_iter().chain(SCHEMAS).collect()
     }
 
     fn steps(&self) -> Vec<usize> {
-        (2..=1 + SCHEMAS.len()).collect()
+        (3..=2 + SCHEMAS.len()).collect()
+    }
+
+    fn has_sidelines(&self) -> bool {
+        true
     }
 
     fn openings(&self, _: u32) -> Vec<Box<dyn Act>> {

@@ -17,6 +17,7 @@ use crate::liar::Liar;
 use crate::network::Losses;
 use crate::scheme::{Mode, Order, STORE_DAY, Size};
 use crate::shadow::Effect;
+use crate::sidelines::Sidelines;
 use crate::stage::{HQ, Happening, Line, Stage, Verdict};
 use crate::swarm::Mishap;
 use crate::trade::Trade;
@@ -87,6 +88,7 @@ pub fn run_trade(
         healed: false,
         storm: 0,
         coverage: Coverage::default(),
+        sidelines: Sidelines::new(dice.split("sidelines")),
         trade: dice.split("trade"),
         weather: dice.split("weather"),
         trouble: dice.split("trouble"),
@@ -164,6 +166,9 @@ fn agree(stage: &mut Stage, liar: &mut Liar) -> Verdict {
         }
     }
     stage.judge("I11", HQ, verdict::check_i11_at_hq(hq, &stage.ledger))?;
+    for device in 0..stage.devices.len() {
+        stage.agree_beside(device)?;
+    }
     stage.figures.agreements += 1;
     Ok(())
 }
@@ -274,6 +279,7 @@ fn judge(stage: &Stage, device: usize) -> Verdict {
     if let Err((invariant, what)) = stage.business.check(db, hq) {
         return Err(stage.violation(invariant, device, what));
     }
+    stage.look_beside(device)?;
     stage.look_at_reads(device)
 }
 
