@@ -6,7 +6,7 @@
 
 use crate::{
     canonical::{Malformed, Reader, Writer},
-    device_keys::{DeviceKeys, verify},
+    device_keys::DeviceKeys,
     hlc::Millis,
     origin::{Origin, Role, Stream},
     planted::{self, Fault},
@@ -85,9 +85,9 @@ impl ViewHead {
         Ok(head)
     }
 
-    /// Whether this key signed it.
-    pub fn verify(&self, public: &[u8; 32]) -> bool {
-        verify(public, self.signed_part(TAG.to_vec()).so_far(), &self.signature)
+    /// Whether this key signed it, as these keys verify.
+    pub fn verify(&self, keys: &dyn DeviceKeys, public: &[u8; 32]) -> bool {
+        keys.verify(public, self.signed_part(TAG.to_vec()).so_far(), &self.signature)
     }
 
     /// The same head, signed.

@@ -44,7 +44,9 @@ impl Hub {
         let Some(part) = peer.views.came.take() else { return Ok(()) };
         let head = &part.stretch.head;
         let signed = replica.known(head.origin).is_some_and(|row| {
-            row.role == Role::Hq && (head.verify(&row.key) || planted::is(Fault::ViewNotVerified))
+            row.role == Role::Hq
+                && (head.verify(replica.keys().as_ref(), &row.key)
+                    || planted::is(Fault::ViewNotVerified))
         });
         if !signed {
             return Ok(());

@@ -256,7 +256,7 @@ fn messages_about_views_keep_their_bytes() {
     assert_eq!(ViewAsk::decode(&sent).unwrap().proven_by(&public), Ok(view_ask()));
     let sent = view_part().encode(&writer_keys());
     assert_eq!(ViewPart::decode(&sent).unwrap().proven_by(&public), Ok(view_part()));
-    assert!(view_part().stretch.head.verify(&public));
+    assert!(view_part().stretch.head.verify(&writer_keys(), &public));
 }
 
 #[test]
@@ -270,6 +270,6 @@ fn no_flipped_bit_and_no_cut_passes_for_a_message_about_views() {
     });
     let head = view_part().stretch.head.to_bytes();
     nothing_damaged_passes(&head, |bytes| {
-        ViewHead::from_bytes(bytes).ok()?.verify(&public).then_some(())
+        ViewHead::from_bytes(bytes).ok()?.verify(&writer_keys(), &public).then_some(())
     });
 }
