@@ -16,8 +16,8 @@ use selvedge_sync::rights::{Holder, Right};
 use selvedge_sync::talk::Input;
 use selvedge_sync::view::Rows;
 
-/// Rights to few things, so that devices meet on them.
-const ITEMS: i64 = 2;
+/// Rights to one thing, so that all devices meet on it.
+const ITEM: i64 = 1;
 
 /// Why a deed beside the trade was not done.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +36,11 @@ impl Stage {
     /// A device does something beside its trade, now and then.
     pub fn sideline(&mut self, device: usize) -> Verdict {
         let runs = self.devices[device].running.is_some() && self.business.has_sidelines();
-        if !runs || !self.sidelines.dice.chance(400) {
+        let role = self.devices[device].identity.role;
+        let often = if role == Role::BackOffice { 1_000 } else { 400 };
+        if !runs || !self.sidelines.dice.chance(often) {
             return Ok(());
         }
-        let role = self.devices[device].identity.role;
         match (role, self.sidelines.dice.below(10)) {
             (_, 0) => self.confirm(device),
             (Role::Hq, 1..=3) => self.publish(),
@@ -48,7 +49,7 @@ impl Stage {
             (_, 1) => self.enrol(device),
             (_, 2) => self.note_a_card(device),
             (_, 3) => self.grab(device),
-            (Role::BackOffice, 4..=7) => self.lend(device),
+            (Role::BackOffice, 4..=8) => self.lend(device),
             _ => self.use_rights(device),
         }
     }
@@ -96,16 +97,13 @@ impl Stage {
         Ok(value)
     }
 
-    fn some_right(&mut self, store: u32) -> Right {
-        Right { pool: store, item: self.sidelines.dice.between(1, ITEMS) }
-    }
-
     /// The back office makes a few units, lends some, or takes back what has ended.
     fn lend(&mut self, device: usize) -> Verdict {
         let store = self.devices[device].identity.store;
-        let right = self.some_right(store);
+        let right = Right { pool: store, item: ITEM };
         let dice = &mut self.sidelines.dice;
-        let (what, units, lasts) = (dice.below(6), dice.between(1, 3), dice.between(5_000, 60_000));
+        let (what, units, lasts) =
+            (dice.below(8), dice.between(1, 3), dice.between(10_000, 120_000));
         let whom = dice.below(1 + self.devices[device].children.len() as u64) as usize;
         let children = &self.devices[device].children;
         let borrower = if whom == 0 { HQ } else { children[whom - 1] };
@@ -117,7 +115,7 @@ impl Stage {
         let done = self.beside(device, |tx, me, at| {
             if what == 0 || none_yet(tx)? <= 0 {
                 escrow::issue(tx, me, right, units, at)?;
-            } else if what < 4 {
+            } else if what < 6 {
                 escrow::grant(tx, me, right, units, &borrower, at + lasts, at)?;
             } else if let Some(lease) = escrow::to_take_back(tx, me, at)?.first() {
                 escrow::take_back(tx, me, *lease, at)?;
@@ -135,7 +133,7 @@ impl Stage {
             Role::Hq => self.sidelines.dice.between(1, i64::from(self.size.stores)) as u32,
             _ => store,
         };
-        let right = self.some_right(pool);
+        let right = Right { pool, item: ITEM };
         let units = self.sidelines.dice.between(1, 2);
         let gives_back = self.sidelines.dice.chance(500);
         let done = self.beside(device, |tx, me, at| {
