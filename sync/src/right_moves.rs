@@ -190,8 +190,10 @@ fn usable_at(
     lease: i64,
     deep: usize,
 ) -> rusqlite::Result<i64> {
-    let twice = if planted::is(Fault::GrantCountedTwice) && lease != FOR_GOOD { 2 } else { 1 };
-    let mut left = units(db, who, right, lease)? * twice;
+    let mut left = units(db, who, right, lease)?;
+    if planted::is(Fault::GrantCountedTwice) && lease != FOR_GOOD {
+        left += by_id(db, lease)?.map_or(0, |grant| grant.units);
+    }
     if deep == 0 {
         return Ok(left);
     }
