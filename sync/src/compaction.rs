@@ -47,7 +47,8 @@ impl Hub {
     }
 
     fn save_leases(&mut self, replica: &mut Replica, now: Millis) -> rusqlite::Result<()> {
-        if now.0 < self.compaction.saved_at + SAVE_EVERY_MS {
+        let new = self.compaction.leases.take_new();
+        if !new && now.0 < self.compaction.saved_at + SAVE_EVERY_MS {
             return Ok(());
         }
         self.compaction.saved_at = now.0;
@@ -162,7 +163,8 @@ impl Hub {
             return Ok(floor);
         }
         let signer = replica.known(row.signer).filter(|signer| signer.role == Role::Hq);
-        let believed = signer.is_some_and(|signer| row.verify(&signer.key));
+        let believed =
+            signer.is_some_and(|signer| row.verify(replica.keys().as_ref(), &signer.key));
         if !believed || changelog::chain_at(replica.db(), key.0, key.1, row.seq)? != row.chain {
             return Ok(floor);
         }
@@ -199,7 +201,7 @@ fn text(cause: rusqlite::Error) -> String {
 
 impl Replica {
     /// Trims the log of an origin up to an entry, at most so many at once; says where its floor is then.
-    pub(crate) fn trim_log(
+    pub fn trim_log(
         &mut self,
         stream: Stream,
         origin: Origin,

@@ -11,6 +11,7 @@ use crate::{
     apply::{Prepared, Scope},
     capture::{Mode, hold},
     changelog::{self, LogHead},
+    device_keys::DeviceKeys,
     hlc::{Millis, Stamp},
     merkle,
     origin::{Origin, Stream},
@@ -117,6 +118,7 @@ impl Replica {
                 floors: &self.floors,
                 authority: self.identity.authority,
                 own: self.identity.origin,
+                keys: self.keys.as_ref(),
             },
             manifest,
             seen: BTreeMap::new(),
@@ -179,6 +181,7 @@ struct Known<'r> {
     floors: &'r BTreeMap<(Stream, Origin), u64>,
     authority: [u8; 32],
     own: Origin,
+    keys: &'r dyn DeviceKeys,
 }
 
 struct Work<'r> {
@@ -331,7 +334,7 @@ impl Work<'_> {
                 continue;
             }
             if !planted::is(Fault::SnapshotNotVerified) {
-                check_seal(row, keys)?;
+                check_seal(row, keys, self.replica.keys)?;
             }
             snapshot_heads::put(self.db, row, &here, &self.lists)?;
             entries += row.head.seq - here.seq;
@@ -354,13 +357,17 @@ impl Work<'_> {
     }
 }
 
-fn check_seal(row: &HeadRow, keys: &BTreeMap<Origin, [u8; 32]>) -> Result<(), InstallError> {
+fn check_seal(
+    row: &HeadRow,
+    keys: &BTreeMap<Origin, [u8; 32]>,
+    ours: &dyn DeviceKeys,
+) -> Result<(), InstallError> {
     let forged = InstallError::Forged(row.origin);
     let Some(key) = keys.get(&row.origin) else { return Err(forged) };
     let Seal { seq, .. } = row.seal;
     // Without a seal at its floor an origin is half-way through a frame, and the maker alone vouches.
     let proven = seq != row.floor.seq
-        || seal::check(key, row.origin, row.stream, &row.floor.chain, &row.seal);
+        || seal::check_with(ours, key, row.origin, row.stream, &row.floor.chain, &row.seal);
     if proven { Ok(()) } else { Err(forged) }
 }
 

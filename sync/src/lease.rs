@@ -44,6 +44,7 @@ pub struct Lease {
 #[derive(Debug, Default)]
 pub struct Leases {
     by: BTreeMap<DeviceId, Lease>,
+    new: bool,
 }
 
 impl Leases {
@@ -112,6 +113,7 @@ impl Leases {
 
     fn heard(&mut self, device: &DeviceId, origin: Origin) -> &mut Lease {
         let new = || Lease { origin, silent_ms: 0, has: BTreeMap::new() };
+        self.new |= self.by.get(device).is_none_or(|lease| lease.origin != origin);
         let lease = self.by.entry(device.clone()).or_insert_with(new);
         if lease.origin != origin {
             *lease = new();
@@ -134,6 +136,11 @@ impl Leases {
         let holders =
             self.by.iter().filter(|(device, lease)| lease.origin != key.1 && takes(device));
         holders.map(|(_, lease)| lease.has.get(&key).copied().unwrap_or(0)).min()
+    }
+
+    /// Whether a device has come that was not kept yet; told once.
+    pub fn take_new(&mut self) -> bool {
+        std::mem::take(&mut self.new)
     }
 
     /// All devices that are waited for.

@@ -100,7 +100,7 @@ pub enum Fault {
     WatermarkAboveSecondCopy,
     /// Nobody with a lease is waited for.
     LeaseForgotten,
-    /// Sending goes on from an entry that was just trimmed.
+    /// One entry more is trimmed than the floor says.
     FloorOffByOne,
     /// Neither chunks nor heads of a snapshot are looked at.
     SnapshotNotVerified,

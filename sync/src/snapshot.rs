@@ -92,14 +92,18 @@ impl Manifest {
 
     /// Reads a manifest that was kept, and checks all that can be checked with HQ's key alone: the
     /// row of the maker, and the maker's signature. The answer says who made it.
-    pub fn prove(bytes: &[u8], authority: &[u8; 32]) -> Result<(Manifest, Row), String> {
+    pub fn prove(
+        bytes: &[u8],
+        authority: &[u8; 32],
+        keys: &dyn DeviceKeys,
+    ) -> Result<(Manifest, Row), String> {
         let unproven = Manifest::decode(bytes).map_err(|cause| cause.to_string())?;
         let row = Row::from_bytes(&unproven.message().maker).map_err(|cause| cause.to_string())?;
         row.verify(authority).map_err(|cause| cause.to_string())?;
         if row.origin != unproven.signer() {
             return Err("the snapshot is signed by another than its maker".to_owned());
         }
-        let manifest = unproven.proven_by(&row.key).map_err(|cause| cause.to_string())?;
+        let manifest = unproven.proven_with(keys, &row.key).map_err(|cause| cause.to_string())?;
         if manifest.chunks == 0 {
             return Err("a snapshot has at least one chunk".to_owned());
         }

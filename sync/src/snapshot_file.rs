@@ -10,7 +10,7 @@ use crate::{
     open::OpenError,
     replica::Replica,
     snapshot::{self, Manifest, Snap},
-    snapshot_maker::{MakeError, Making, Step},
+    snapshot_maker::{CHUNK_ROWS_BYTES, MakeError, Making, Step},
     snapshot_shelf::Shelf,
 };
 use std::io::{self, Read, Write};
@@ -49,7 +49,7 @@ impl Replica {
     pub fn write_snapshot(&self, store: u32, out: &mut dyn Write) -> Result<u64, FileError> {
         let shelf = Shelf::open(self.path(), self.vfs())?;
         let mut making = Making::begin(self, &shelf, store)?;
-        while let Step::More = making.step(self, &shelf)? {}
+        while let Step::More = making.step(self, &shelf, CHUNK_ROWS_BYTES)? {}
         let made = shelf.made(store)?.ok_or(FileError::NoSnapshot)?;
         out.write_all(FIRST_LINE)?;
         let mut bytes = FIRST_LINE.len() as u64 + write_part(out, &made.manifest)?;
@@ -74,7 +74,8 @@ impl Replica {
         }
         let bytes = read_part(input)?.ok_or(FileError::NoSnapshot)?;
         let (manifest, maker) =
-            Manifest::prove(&bytes, &self.identity().authority).map_err(FileError::Refused)?;
+            Manifest::prove(&bytes, &self.identity().authority, self.keys().as_ref())
+                .map_err(FileError::Refused)?;
         if manifest.store != self.identity().store || !snapshot::may_make(&maker, manifest.store) {
             return Err(FileError::Refused("it is for another store".to_owned()));
         }

@@ -65,7 +65,7 @@ impl Hub {
     /// Whether the log still has what a peer lacks of an origin.
     pub(crate) fn can_go_on(replica: &Replica, key: Key, sent: u64) -> bool {
         let floor = replica.floor(key.0, key.1);
-        sent >= floor || planted::is(Fault::FloorOffByOne) && sent + 1 >= floor
+        sent >= floor
     }
 
     /// Takes in a message about a snapshot.
@@ -88,7 +88,8 @@ impl Hub {
     }
 
     fn take_manifest(&mut self, replica: &Replica, now: Now, bytes: &[u8]) -> Result<(), String> {
-        let (manifest, maker) = Manifest::prove(bytes, &replica.identity().authority)?;
+        let (manifest, maker) =
+            Manifest::prove(bytes, &replica.identity().authority, replica.keys().as_ref())?;
         let identity = replica.identity();
         let ours = snapshot::may_make(&maker, identity.store);
         let known = self.speaker(replica, &PeerId::Parent, manifest.signer)?;
@@ -109,7 +110,7 @@ impl Hub {
         snapshots.coming = None;
         let shelf = snapshots.shelf(replica)?;
         let same = |kept: Vec<u8>| {
-            let kept = Manifest::prove(&kept, &identity.authority);
+            let kept = Manifest::prove(&kept, &identity.authority, replica.keys().as_ref());
             kept.is_ok_and(|(kept, _)| kept.id == manifest.id)
         };
         let kept = shelf.coming().map_err(|cause| cause.to_string())?;
@@ -166,7 +167,11 @@ impl Hub {
         if !snapshots.made.contains_key(&store) {
             let made = snapshots.shelf(replica)?.made(store).map_err(|cause| cause.to_string())?;
             let Some(made) = made else { return Ok(None) };
-            let (manifest, _) = Manifest::prove(&made.manifest, &replica.identity().authority)?;
+            let (manifest, _) = Manifest::prove(
+                &made.manifest,
+                &replica.identity().authority,
+                replica.keys().as_ref(),
+            )?;
             snapshots.made.insert(store, (made, manifest));
         }
         Ok(snapshots.made.get(&store).map(|(_, manifest)| manifest))
@@ -287,8 +292,9 @@ impl Hub {
         outputs: &mut Vec<Output>,
     ) -> bool {
         if let Some(mut making) = self.snapshots.making.take() {
+            let bytes = self.settings.snapshot_chunk;
             let step = match self.snapshots.shelf(replica) {
-                Ok(shelf) => making.step(replica, shelf).map_err(|cause| cause.to_string()),
+                Ok(shelf) => making.step(replica, shelf, bytes).map_err(|cause| cause.to_string()),
                 Err(reason) => Err(reason),
             };
             match step {

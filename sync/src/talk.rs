@@ -7,6 +7,7 @@ use crate::{
     outcome::EntryMark,
     second_copy::Batch,
     signed::Mark,
+    snapshot_maker::CHUNK_ROWS_BYTES,
     topics::Kind,
     writer::WriterState,
 };
@@ -165,6 +166,8 @@ pub struct HubSettings {
     pub credit_bytes: u32,
     /// A new device that lacks so many entries is given a snapshot in their place.
     pub snapshot_above: u64,
+    /// Bytes of rows in a chunk of a snapshot, before they are packed.
+    pub snapshot_chunk: usize,
     /// A device that has been silent for so long is not waited for any more.
     pub lease_ms: i64,
     /// So often HQ says anew up to where logs may be trimmed.
@@ -194,6 +197,7 @@ impl Default for HubSettings {
             slice_rows: 2_000,
             credit_bytes: 1024 * 1024,
             snapshot_above: 5_000,
+            snapshot_chunk: CHUNK_ROWS_BYTES,
             lease_ms: 35 * DAY_MS,
             watermark_ms: DAY_MS,
             watermark_step: 256,

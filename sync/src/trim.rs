@@ -30,7 +30,8 @@ pub fn trim(
     }
     let chain = changelog::chain_at(db, stream, origin, to)?;
     let stamp = before.stamp.max(changelog::stamp_at(db, stream, origin, to)?);
-    remove(db, stream, origin, to)?;
+    let removed = to + u64::from(planted::is(Fault::FloorOffByOne));
+    remove(db, stream, origin, removed)?;
     floor::set(db, stream, origin, &LogFloor { seq: to, chain, stamp })?;
     Ok(to)
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     canonical::Writer,
-    device_keys::{DeviceKeys, verify},
+    device_keys::DeviceKeys,
     origin::{Origin, Stream},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction};
@@ -59,9 +59,9 @@ impl Watermark {
         row
     }
 
-    /// Whether the writer with this key signed the row as it is.
-    pub fn verify(&self, key: &[u8; 32]) -> bool {
-        verify(key, &self.signed_part(), &self.signature)
+    /// Whether the writer with this key signed the row as it is, verified by our keys.
+    pub fn verify(&self, keys: &dyn DeviceKeys, key: &[u8; 32]) -> bool {
+        keys.verify(key, &self.signed_part(), &self.signature)
     }
 
     fn signed_part(&self) -> Vec<u8> {
@@ -117,7 +117,7 @@ mod tests {
         let keys = SoftwareKeys::from_seed([3; 32]);
         let origin = |number| Origin::new(number).unwrap();
         let row = Watermark::sign(Stream::CHAIN, origin(7), 90, [1; 32], origin(1), &keys);
-        assert!(row.verify(&keys.public()));
+        assert!(row.verify(&keys, &keys.public()));
         for changed in [
             Watermark { stream: Stream::store(1).unwrap(), ..row.clone() },
             Watermark { origin: origin(8), ..row.clone() },
@@ -125,7 +125,7 @@ mod tests {
             Watermark { chain: [2; 32], ..row.clone() },
             Watermark { signer: origin(2), ..row.clone() },
         ] {
-            assert!(!changed.verify(&keys.public()), "{changed:?}");
+            assert!(!changed.verify(&keys, &keys.public()), "{changed:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::dice::Dice;
 use crate::disk;
 use crate::drive::Drive;
 use crate::power::Cut;
+use crate::trimming;
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::hlc::Millis;
@@ -138,7 +139,7 @@ impl Device {
         let settings = HubSettings {
             has_parent: self.parent.is_some(),
             slice_rows: SLICE_ROWS,
-            ..HubSettings::default()
+            ..trimming::brisk()
         };
         let hub = Hub::new(&replica, settings, self.dice.number()).map_err(failed)?;
         self.running = Some(Running { replica, hub, wake_at_ms: None, works: false });

@@ -39,6 +39,10 @@ pub struct Figures {
     pub checkouts: u64,
     /// Stores times days of at least so many checkouts as a store-day has.
     pub store_days: u64,
+    /// Snapshots that were taken in.
+    pub snapshots: u64,
+    /// The most entries that the log of one device of a store had lost to trimming.
+    pub trimmed: u64,
     /// Times that all was healed and everybody had to agree.
     pub agreements: u64,
     /// Devices that were brought up to a newer schema.
@@ -50,7 +54,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    fn all(&self) -> [(&'static str, u64); 20] {
+    fn all(&self) -> [(&'static str, u64); 22] {
         [
             ("runs", self.runs),
             ("happenings", self.happenings),
@@ -68,6 +72,8 @@ impl Figures {
             ("replays", self.replays),
             ("checkouts", self.checkouts),
             ("store-days", self.store_days),
+            ("snapshots", self.snapshots),
+            ("trimmed", self.trimmed),
             ("agreements", self.agreements),
             ("upgrades", self.upgrades),
             ("disk operations", self.operations),
@@ -75,7 +81,7 @@ impl Figures {
         ]
     }
 
-    fn all_mut(&mut self) -> [&mut u64; 20] {
+    fn all_mut(&mut self) -> [&mut u64; 22] {
         [
             &mut self.runs,
             &mut self.happenings,
@@ -93,6 +99,8 @@ impl Figures {
             &mut self.replays,
             &mut self.checkouts,
             &mut self.store_days,
+            &mut self.snapshots,
+            &mut self.trimmed,
             &mut self.agreements,
             &mut self.upgrades,
             &mut self.operations,

@@ -38,6 +38,8 @@ pub mod tags;
 
 pub mod upgrades;
 
+pub mod trimming;
+
 pub mod device;
 
 pub mod liar;

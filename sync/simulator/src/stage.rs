@@ -14,6 +14,7 @@ use crate::scheme::{Faults, Size};
 use crate::sidelines::Sidelines;
 use crate::swarm::Mishap;
 use crate::trade::Trade;
+use crate::trimming::Trimming;
 use crate::verdict::{Finding, Violation};
 use selvedge_sync::talk::{Input, Output, PeerId};
 use selvedge_sync::topics::Kind;
@@ -146,6 +147,8 @@ pub struct Stage {
     pub business: Rc<dyn Trade>,
     /// What was promised.
     pub ledger: Ledger,
+    /// What HQ keeps twice, and who was given a snapshot.
+    pub trimming: Trimming,
     /// What was counted.
     pub figures: Figures,
     /// Checkouts of each store, by its number.
@@ -208,7 +211,10 @@ impl Stage {
     }
 
     /// Hands inputs to a hub and does what it wishes.
-    pub fn tell(&mut self, device: usize, inputs: Vec<Input>) -> Verdict {
+    pub fn tell(&mut self, device: usize, mut inputs: Vec<Input>) -> Verdict {
+        if device == HQ {
+            inputs.extend(self.keep_twice()?);
+        }
         let wishes = self.devices[device].handle(self.at_ms, inputs);
         self.perform(device, wishes);
         self.plan_work(device);
@@ -263,7 +269,8 @@ impl Stage {
                 Output::WakeAt(at) => {
                     wake_at = Some(wake_at.map_or(at.0, |before| before.min(at.0)));
                 }
-                Output::Copy(_) | Output::Event(_) => {}
+                Output::Copy(_) => {}
+                Output::Event(event) => self.note(device, event),
             }
         }
         if let Some(at_ms) = wake_at {
@@ -325,6 +332,9 @@ impl Stage {
         let (to, from) = if upward { (parent, PeerId::Child(id)) } else { (child, PeerId::Parent) };
         if self.devices[to].running.is_none() {
             return Ok(());
+        }
+        if upward {
+            self.trimming.hear(child, self.at_ms);
         }
         self.figures.frames += u64::from(matches!(kind, Kind::Live | Kind::Bulk));
         self.tell(to, vec![Input::Message { from, kind, bytes }])?;

@@ -27,6 +27,7 @@ impl Stage {
         let stricken = &mut self.devices[device];
         let cut = stricken.cut.take().expect("a disk goes dark by a planned cut");
         stricken.running = None;
+        self.trimming.forget(&stricken.children);
         stricken.drive.cut(cut.loss, &mut self.luck[Mishap::PowerCut.index()]);
         self.figures.cuts += 1;
         let dark_ms = if self.healed { 0 } else { cut.dark_ms };
@@ -37,6 +38,7 @@ impl Stage {
     /// The program ends and is started again after a while; the disk keeps its power.
     pub fn end(&mut self, device: usize, dark_ms: i64) {
         self.devices[device].running = None;
+        self.trimming.forget(&self.devices[device].children);
         self.figures.restarts += 1;
         self.plan(dark_ms, Happening::Boot(device));
         self.plan_leaves(device);

@@ -32,6 +32,10 @@ pub fn check(db: &Connection) -> Finding {
     let failed = |cause: rusqlite::Error| format!("the database does not answer: {cause}");
     let tables = Tables::load(db).map_err(|cause| cause.to_string())?;
     let Some(table) = tables.numbered(TAG) else { return Ok(()) };
+    // A log that was trimmed does not tell all writes any more. One run in three trims none.
+    if trimmed(db).map_err(failed)? > 0 {
+        return Ok(());
+    }
     let writes = writes(db, table).map_err(failed)?;
     let mut losers = BTreeSet::new();
     for ((key, column), wrote) in &writes {
@@ -61,6 +65,10 @@ pub fn check(db: &Connection) -> Finding {
         Some(odd) if losers.contains(odd) => Err(format!("{odd:?} lost unseen and is not kept")),
         Some(odd) => Err(format!("{odd:?} is kept as lost, and is not")),
     }
+}
+
+fn trimmed(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("SELECT count(*) FROM sync_floor", [], |row| row.get(0))
 }
 
 /// What came with a new row and was no choice of its writer.

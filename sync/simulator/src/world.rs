@@ -21,6 +21,7 @@ use crate::sidelines::Sidelines;
 use crate::stage::{HQ, Happening, Line, Stage, Verdict};
 use crate::swarm::Mishap;
 use crate::trade::Trade;
+use crate::trimming::Trimming;
 use crate::verdict::{self, Violation};
 use crate::workload::Toy;
 use selvedge_sync::allow_list::{self, Row};
@@ -80,6 +81,7 @@ pub fn run_trade(
         devices,
         business,
         ledger: Ledger::default(),
+        trimming: Trimming::default(),
         figures: Figures { runs: 1, ..Figures::default() },
         sold: vec![0; size.stores as usize + 1],
         losses: Losses::default(),
@@ -127,7 +129,12 @@ fn open_for_business(stage: &mut Stage, rows: &[Row]) -> Verdict {
         stage.write(HQ, opening.as_ref())?;
     }
     for device in 0..stage.devices.len() {
-        let boot_ms = stage.trouble.between(0, 5_000);
+        // One in six comes when the others have traded for a while, and starts empty.
+        let longest_ms = match stage.trouble.chance(167) {
+            true => i64::from(stage.size.minutes) * 30_000,
+            false => 5_000,
+        };
+        let boot_ms = stage.trouble.between(0, longest_ms);
         stage.plan(boot_ms, Happening::Boot(device));
     }
     stage.plan(LOOK_EVERY_MS, Happening::Look);
@@ -169,6 +176,7 @@ fn agree(stage: &mut Stage, liar: &mut Liar) -> Verdict {
     for device in 0..stage.devices.len() {
         stage.agree_beside(device)?;
     }
+    stage.look_at_floors()?;
     stage.figures.agreements += 1;
     Ok(())
 }
@@ -240,6 +248,7 @@ fn look(stage: &mut Stage) -> Verdict {
         stage.judge("I12", device, verdict::check_i12(&before, &vector))?;
         stage.look_at_promises(device)?;
     }
+    stage.look_at_floors()?;
     // What is shown is looked at in turns: that reads whole tables.
     let turn = (stage.at_ms / LOOK_EVERY_MS) as usize % stage.devices.len();
     stage.look_at_reads(turn)
