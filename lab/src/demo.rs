@@ -149,6 +149,13 @@ impl Standing {
         locked(&self.shown.chain).page(seat)
     }
 
+    /// Ends a device as a power cut does, and starts it again.
+    pub fn cut_power(&self, seat: Seat) -> Result<(), ChainError> {
+        let mut chain = locked(&self.shown.chain);
+        chain.kill(seat);
+        chain.start(seat)
+    }
+
     /// Pulls the cable of a device to its parent, or plugs it in.
     pub fn plug(&self, seat: Seat, plugged: bool) {
         if let Some(wire) = locked(&self.shown.chain).line(seat) {

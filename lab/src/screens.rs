@@ -53,6 +53,8 @@ enum Step {
     Send(&'static str, &'static str, &'static [(&'static str, &'static str)]),
     /// The cable of the device is pulled, or plugged in.
     Plug(bool),
+    /// A form is sent as above, and the power of the device goes before anybody sees what comes of it.
+    SendAndCut(&'static str, &'static str, &'static [(&'static str, &'static str)]),
 }
 
 /// A panel: its pixels and how wide it is. A size on screen is physical, so the same pixels on another panel are another
@@ -111,6 +113,9 @@ const CUSTOMER: &[(&str, &str)] = &[("card", "C4007919")];
 const CARD: &[(&str, &str)] = &[("kind", "card"), ("amount", "50")];
 const ALL_BY_CARD: &[(&str, &str)] = &[("kind", "card"), ("amount", "")];
 const CASH: &[(&str, &str)] = &[("kind", "cash"), ("amount", "800")];
+/// An amount for which the demo's card terminal charges, and knows nothing of it afterwards.
+const FORGOTTEN: &[(&str, &str)] = &[("kind", "card"), ("amount", "0.03")];
+const NOT_PAID: &[(&str, &str)] = &[("answer", "not-paid")];
 
 /// Every screen there is.
 pub const SCREENS: &[Screen] = &[
@@ -148,6 +153,27 @@ pub const SCREENS: &[Screen] = &[
             Step::Ring(&[60, 7, 150]),
         ],
         there: "document.getElementById('banner').innerText",
+        ..PLAIN
+    },
+    Screen {
+        name: "card-in-doubt",
+        path: "/checkout/pay/card",
+        before: &[Step::Send("/checkout/pay", "/checkout/pay/tender", FORGOTTEN)],
+        ..PLAIN
+    },
+    Screen {
+        name: "in-doubt",
+        path: "/checkout/in-doubt",
+        before: &[
+            Step::Send("/checkout/pay/card", "/checkout/pay/card", NOT_PAID),
+            Step::SendAndCut("/checkout/pay", "/checkout/pay/tender", CASH),
+        ],
+        ..PLAIN
+    },
+    Screen {
+        name: "in-doubt-void",
+        path: "/checkout/in-doubt",
+        before: &[Step::Send("/checkout/in-doubt", "/checkout/in-doubt/void", &[])],
         ..PLAIN
     },
     Screen { name: "office-sign-on", path: "/signon", ..OFFICE },
@@ -288,6 +314,12 @@ impl Screen {
                     }
                 }
                 Step::Send(page, action, fields) => send(page, action, fields)?,
+                Step::SendAndCut(page, action, fields) => {
+                    send(page, action, fields)?;
+                    if let Whose::Device(seat) = self.whose {
+                        desk.cut_power(seat)?;
+                    }
+                }
                 Step::Plug(plugged) => {
                     if let Whose::Device(seat) = self.whose {
                         desk.plug(seat, *plugged);

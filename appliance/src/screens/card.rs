@@ -9,9 +9,10 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use selvedge_domain::staff;
 use serde::Deserialize;
 
-use crate::amounts::sentence;
+use crate::amounts::{moment, sentence};
 use crate::database::Reader;
 use crate::in_doubt::{self, Next, Person, Word};
 use crate::page::{self, Fields, Frame, Page, PageError, Shared, field};
@@ -39,8 +40,12 @@ struct Card {
 
 struct CardView {
     amount: String,
+    /// What the whole basket comes to.
+    total: String,
+    /// Who asked for it, and when.
+    by: String,
     /// What is being done, or what is asked.
-    heading: String,
+    heading: &'static str,
     words: String,
     /// The terminal is being asked: the page waits.
     waits: bool,
@@ -50,7 +55,7 @@ struct CardView {
 struct Key {
     word: &'static str,
     look: &'static str,
-    name: String,
+    name: &'static str,
 }
 
 /// Whether the answer may wait for the terminal.
@@ -131,38 +136,47 @@ fn draw(
     let open = shared.baskets().ask(payment_intents::open)?;
     let Some(intent) = open else { return Ok(page::go(CHECKOUT)) };
     let is_void = shared.baskets().current()?.is_none();
-    let card = view(&intent, shared.cards.is_busy(), is_void);
+    let by = staff::employee(db, shared.store(), intent.cashier)?;
+    let by = by.map_or_else(|| format!("employee {}", intent.cashier), |person| person.name);
+    let at = moment(intent.at, shared.now().0, shared.config.time_zone);
+    let (keys, heading, words) = question(&intent, shared.cards.is_busy(), is_void);
+    let card = CardView {
+        amount: intent.amount.to_string(),
+        total: intent.amount.1.show(intent.total),
+        by: format!("{by}, {at}"),
+        heading,
+        words,
+        waits: keys.is_empty(),
+        keys,
+    };
     page::html(status, &Card { frame: shared.frame(db, "card", Some(who))?, card, said })
 }
 
-fn view(intent: &Intent, is_busy: bool, is_void: bool) -> CardView {
-    let amount = intent.amount.to_string();
-    let why = intent.said.as_deref().map(sentence).unwrap_or_default();
+/// The keys, what is asked or waited for, and a sentence about it. Without keys the terminal is being asked.
+fn question(intent: &Intent, is_busy: bool, is_void: bool) -> (Vec<Key>, &'static str, String) {
     let is_back = intent.state == Progress::Returning;
-    let key = |word, look, name: &str| Key { word, look, name: name.to_owned() };
-    if is_busy {
-        let (heading, words) = match is_back {
-            true => ("The terminal gives it back", "Wait until the terminal says so."),
-            false => ("The customer pays at the terminal", "This page goes on by itself."),
-        };
-        let (heading, words) = (heading.to_owned(), words.to_owned());
-        return CardView { amount, heading, words, waits: true, keys: Vec::new() };
+    if is_busy && is_back {
+        let words = "Wait until the terminal says so.".to_owned();
+        return (Vec::new(), "The terminal gives it back", words);
     }
+    if is_busy {
+        let words = "This page goes on by itself.".to_owned();
+        return (Vec::new(), "The customer pays at the terminal", words);
+    }
+    let key = |word, look, name| Key { word, look, name };
     let mut keys = vec![key("again", "alt", "Ask the terminal again")];
     let (heading, words) = if is_back {
         keys.push(key("given-back", "go", "It went back"));
         if !is_void {
             keys.push(key("kept", "stop", "It stays charged"));
         }
-        (
-            "Did the money go back to the card?",
-            "Look at the terminal, or give it back there by hand.",
-        )
+        let words = "Look at the terminal, or give it back there by hand.";
+        ("Did the money go back to the card?", words)
     } else {
         keys.push(key("paid", "go", "It was charged"));
         keys.push(key("not-paid", "stop", "It was not charged"));
         ("Was the card charged?", "Look at the terminal and at the customer's slip.")
     };
-    let words = format!("{why} {words} Your answer is kept with your name.");
-    CardView { amount, heading: heading.to_owned(), words, waits: false, keys }
+    let why = intent.said.as_deref().map(sentence).unwrap_or_default();
+    (keys, heading, format!("{why} {words} Your answer is kept with your name."))
 }

@@ -1,14 +1,35 @@
 //! The checkout
 
+use appliance::page::Shared;
 use lab::forms;
 
 use crate::attack::Attack;
-use crate::chain::{BADGE, CARD, Chain, PIN, POS};
+use crate::chain::{BADGE, CARD, Chain, PIN, POS, Program};
 use crate::facts::{self, Facts};
 use crate::routes;
 
+const CARD_PAGE: &str = "/checkout/pay/card";
+const CARD_ANSWERED: &str = "/checkout/pay/card?wait=1";
+const QUESTION: &str = "/checkout/in-doubt";
+const PRINT: &str = "/checkout/in-doubt/print";
+const VOID: &str = "/checkout/in-doubt/void";
+const GO_ON: &str = "/checkout/in-doubt/go-on";
+
+/// Answers whatever is in doubt.
+fn cleared_up(person: &mut Attack) {
+    for (page, action, answer) in
+        [(CARD_ANSWERED, CARD_PAGE, "not-paid"), (QUESTION, PRINT, ""), (QUESTION, GO_ON, "")]
+    {
+        let drawn = person.page(page);
+        if forms::forms(&drawn).iter().any(|form| form.action == action) {
+            person.submit(page, action, &[("answer", answer)]);
+        }
+    }
+}
+
 /// Takes payments back and things off, until the basket is empty.
 fn emptied(person: &mut Attack) {
+    cleared_up(person);
     for (page, action) in
         [("/checkout/pay", "/checkout/pay/take-off"), ("/checkout", "/checkout/take-off")]
     {
@@ -53,6 +74,20 @@ fn paid(person: &mut Attack, amount: &str) -> String {
     place
 }
 
+/// A card of which the terminal knows nothing.
+fn asked(person: &mut Attack) -> String {
+    let place = paying(person);
+    person.submit(&place, "/checkout/pay/tender", &[("kind", "card"), ("amount", "0.03")]);
+    CARD_ANSWERED.to_owned()
+}
+
+/// A receipt that nobody has seen.
+fn in_doubt(person: &mut Attack, shared: &Shared) -> String {
+    paid(person, "500");
+    Program::forget(shared);
+    QUESTION.to_owned()
+}
+
 #[test]
 fn a_pos_takes_every_hostile_string_for_text() {
     let chain = Chain::make();
@@ -64,7 +99,8 @@ fn a_pos_takes_every_hostile_string_for_text() {
     let names = routes::query_names("appliance/src");
     person.forms_of(&mut |_| "/signon".to_owned());
     person.sign_on();
-    let states: [&mut dyn FnMut(&mut Attack) -> String; 8] = [
+    let shared = program.shared();
+    let states: [&mut dyn FnMut(&mut Attack) -> String; 11] = [
         &mut |person| {
             emptied(person);
             "/checkout".to_owned()
@@ -90,6 +126,13 @@ fn a_pos_takes_every_hostile_string_for_text() {
             paid(person, "500");
             "/checkout/done".to_owned()
         },
+        &mut asked,
+        &mut |person| in_doubt(person, &shared),
+        &mut |person| {
+            in_doubt(person, &shared);
+            person.submit(QUESTION, VOID, &[]);
+            QUESTION.to_owned()
+        },
     ];
     for state in states {
         person.forms_of(state);
@@ -102,11 +145,7 @@ fn a_pos_takes_every_hostile_string_for_text() {
     assert!(walked > 5, "{walked} pages were looked at");
     person.told();
     drop(program);
-    before.hold(
-        &file,
-        &["receipt", "receipt_line", "receipt_tender", "receipt_tax", "tender"],
-        &[],
-    );
+    before.hold(&file, &["receipt", "receipt_line", "tender", "exception", "doubt_answer"], &[]);
     facts::sound(&chain.data(POS).join("baskets.sqlite"));
     crate::told("pos", person.sent);
 }
