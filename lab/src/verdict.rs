@@ -189,9 +189,16 @@ pub fn replicas_agree(store: u32, replicas: &[(String, Digests)]) -> Verdict {
 
 fn scope_of(db: &Connection, table: &str, store: u32) -> rusqlite::Result<String> {
     let columns = columns(db, table)?;
-    Ok(match columns.iter().any(|(name, _)| name == "store") {
-        true => format!("WHERE store = {store}"),
-        false => format!("WHERE receipt IN (SELECT id FROM receipt WHERE store = {store})"),
+    let has = |wanted: &str| columns.iter().any(|(name, _)| name == wanted);
+    Ok(if has("store") {
+        format!("WHERE store = {store}")
+    } else if has("stream") {
+        // The stream of a store bears its number.
+        format!("WHERE stream = {store}")
+    } else if has("exception") {
+        format!("WHERE exception IN (SELECT id FROM exception WHERE store = {store})")
+    } else {
+        format!("WHERE receipt IN (SELECT id FROM receipt WHERE store = {store})")
     })
 }
 
