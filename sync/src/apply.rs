@@ -176,6 +176,7 @@ pub fn may_speak(tables: &Tables, writer: &Row, stream: Stream) -> bool {
         |table: &Table| table.stream == StreamRule::Chain && table.writers.allow(writer.role);
     writer.role == Role::Hq
         || planted::is(Fault::RoleNotCheckedAtApply)
+        || planted::is(Fault::ForeignStreamBelieved)
         || Stream::store(writer.store) == Some(stream)
         || stream == Stream::CHAIN && tables.all().iter().any(in_chain)
 }
@@ -236,6 +237,7 @@ pub(crate) fn apply_run<'a>(
         }
         let done = match run.op {
             Op::Insert => execute(prepared.adding(table)?, values),
+            Op::Delete if planted::is(Fault::DeletesNotApplied) => Ok(1),
             Op::Delete => execute(&mut scope.db.prepare_cached(&table.delete)?, values),
             Op::Update => update(scope.db, table, mask, values),
         };

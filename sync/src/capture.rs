@@ -9,6 +9,7 @@ use crate::{
     entry::{Op, RowChange},
     marking::{self, MarkingError, NewMarks},
     origin::Origin,
+    planted::{self, Fault},
     preupdate::{self, Action, Hook, Touch},
     rule::StreamRule,
     tables::{Table, Tables},
@@ -151,7 +152,7 @@ impl Capture {
 
     /// A statement about a savepoint was prepared. The engine's own are never run inside a deed.
     pub fn see_savepoint(&mut self) {
-        self.savepoints |= self.mode != Mode::Engine;
+        self.savepoints |= self.mode != Mode::Engine && !planted::is(Fault::SavepointNotHeard);
     }
 
     /// True when this commit must become a rollback: rows without an entry.

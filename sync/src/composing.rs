@@ -95,7 +95,8 @@ impl Hub {
             })
             .map(|frame| frame.last());
         let kept = replica.evidence_ends.get(&key).copied().unwrap_or(0);
-        queued.max().unwrap_or(0).max(kept).max(replica.head(key.0, key.1).seq)
+        let beyond = u64::from(planted::is(Fault::AckedBeyondHead));
+        queued.max().unwrap_or(0).max(kept).max(replica.head(key.0, key.1).seq + beyond)
     }
 
     /// What HQ has of a child's own entries, or keeps twice of its store's, where that moved since it was told.

@@ -314,6 +314,9 @@ fn set_up(db: &Connection, path: &Path, cache_kib: u32) -> Result<(), OpenError>
     if planted::is(Fault::SynchronousNormal) {
         db.execute_batch("PRAGMA synchronous=NORMAL").map_err(failed)?;
     }
+    if planted::is(Fault::SynchronousOff) {
+        db.execute_batch("PRAGMA synchronous=OFF").map_err(failed)?;
+    }
     Ok(())
 }
 

@@ -122,11 +122,29 @@ pub enum Fault {
     ParentNeverLeft,
     /// What the parent before had, the present one is believed to have.
     OldParentBelieved,
+    /// A row that somebody else took away stays.
+    DeletesNotApplied,
+    /// A writer is believed in streams that are not its own.
+    ForeignStreamBelieved,
+    /// Ids of rows begin anew at each start.
+    RowIdsDrawnAgain,
+    /// The clock begins anew at each start.
+    StampForgotten,
+    /// What a savepoint took back is logged.
+    SavepointNotHeard,
+    /// An entry more is acknowledged than is there.
+    AckedBeyondHead,
+    /// What a back office has counts as committed at HQ.
+    AnyParentIsHq,
+    /// The log is never synced.
+    SynchronousOff,
+    /// The last row of a long write is not logged.
+    RowLeftOut,
 }
 
 impl Fault {
-    /// All of them.
-    pub const ALL: [Fault; 29] = [
+    /// Those that runs of the simulator catch.
+    pub const ALL: &[Fault] = &[
         Fault::GapAccepted,
         Fault::DuplicateApplied,
         Fault::HashNotVerified,
@@ -156,6 +174,15 @@ impl Fault {
         Fault::AheadForgotten,
         Fault::DefaultForgotten,
         Fault::NumberByPlace,
+        Fault::DeletesNotApplied,
+        Fault::ForeignStreamBelieved,
+        Fault::RowIdsDrawnAgain,
+        Fault::StampForgotten,
+        Fault::SavepointNotHeard,
+        Fault::AckedBeyondHead,
+        Fault::AnyParentIsHq,
+        Fault::SynchronousOff,
+        Fault::RowLeftOut,
     ];
 }
 

@@ -92,9 +92,11 @@ impl Replica {
         let capture = Arc::new(Mutex::new(Capture::new(tables.clone(), virtual_tables)));
         let hook = watch(&mut db, &capture).map_err(failed)?;
         let heads = changelog::heads(&db).map_err(failed)?;
-        counter.set(heads.iter().filter_map(|head| head.2).max().unwrap_or(1));
+        let next = heads.iter().filter_map(|head| head.2).max().unwrap_or(1);
+        counter.set(if planted::is(Fault::RowIdsDrawnAgain) { 1 } else { next });
         let floors = floor::all(&db).map_err(failed)?;
         let newest = heads.iter().map(|head| head.1.stamp).max().unwrap_or(Stamp(0));
+        let newest = if planted::is(Fault::StampForgotten) { Stamp(0) } else { newest };
         let evidence_ends = evidence::ends(&db).map_err(failed)?;
         let writer = Writer::load(&db).map_err(failed)?;
         let mut replica = Replica {
@@ -261,7 +263,9 @@ impl Replica {
         }
         check_rights(&tx, &self.identity, stamp, &rows)?;
         let header = Header { epoch: self.tables.epoch(), stamp, base };
-        let bytes = entry::encode(origin, header, &ext, &rows, |table| {
+        let left_out = usize::from(planted::is(Fault::RowLeftOut) && rows.len() > 3);
+        let logged = &rows[..rows.len() - left_out];
+        let bytes = entry::encode(origin, header, &ext, logged, |table| {
             &self.tables.numbered(table).expect("captured tables are declared").layout
         })?;
         let next = head.then(origin, stream, &bytes, stamp);

@@ -75,3 +75,5 @@ pub mod shrink;
 pub mod crew;
 
 pub mod proof;
+
+pub mod mutants;

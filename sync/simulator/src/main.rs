@@ -8,7 +8,7 @@ use clap::Parser;
 use selvedge_simulator::crew::{self, Share, hex};
 use selvedge_simulator::scheme::{Mode, Order, Size};
 use selvedge_simulator::swarm::Swarm;
-use selvedge_simulator::{proof, surface, world};
+use selvedge_simulator::{mutants, proof, surface, world};
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,9 @@ struct Options {
     /// Goes on with the long proof in this folder: so many further seeds, in runs of store-days.
     #[arg(long, conflicts_with_all = ["seed", "from", "stores", "pos", "minutes", "sale_every_ms"])]
     proof: Option<PathBuf>,
+    /// Tries so many further mutants of the engine's source in this folder, as many as `--seeds` says.
+    #[arg(long, conflicts_with_all = ["seed", "proof"])]
+    mutants: Option<PathBuf>,
     /// Processes; as many as there are processors unless given.
     #[arg(long)]
     jobs: Option<u64>,
@@ -103,6 +106,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::parse();
     if options.stores == 0 || options.minutes == 0 || options.sale_every_ms < 1 {
         return Err("a chain has at least one store, and time passes between two sales".into());
+    }
+    if let Some(folder) = &options.mutants {
+        println!("{}", mutants::go_on(folder, options.seeds)?);
+        return Ok(ExitCode::SUCCESS);
     }
     surface::keep_in_files(options.files);
     match (options.seed, options.step) {
