@@ -87,7 +87,8 @@ pub fn of_source(path: &str, text: &str) -> Vec<Mutant> {
         }
         for (from, to) in TURNS {
             let is_whole = |at: usize| {
-                let is_part = |sign: Option<char>| sign.is_some_and(|s| s.is_alphanumeric());
+                let is_part =
+                    |sign: Option<char>| sign.is_some_and(|s| s.is_alphanumeric() || s == '_');
                 !is_part(line[at + from.len()..].chars().next())
                     && !(from.starts_with(char::is_alphabetic)
                         && is_part(line[..at].chars().next_back()))
