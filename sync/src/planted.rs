@@ -143,7 +143,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Those that runs of the simulator catch.
+    /// Those that runs of the simulator catch. The others have stories of their own in `sync/tests/engine`.
     pub const ALL: &[Fault] = &[
         Fault::GapAccepted,
         Fault::DuplicateApplied,
@@ -162,12 +162,6 @@ impl Fault {
         Fault::SeqGap,
         Fault::WallClock,
         Fault::RecutWithoutSeal,
-        Fault::TrimmedTooFar,
-        Fault::WatermarkAboveSecondCopy,
-        Fault::LeaseForgotten,
-        Fault::FloorOffByOne,
-        Fault::SnapshotNotVerified,
-        Fault::SnapshotLeavesRowsOut,
         Fault::LastArrivalWins,
         Fault::LoserThrownAway,
         Fault::VersionNotRaised,
@@ -183,6 +177,18 @@ impl Fault {
         Fault::AnyParentIsHq,
         Fault::SynchronousOff,
         Fault::RowLeftOut,
+        Fault::GrantCountedTwice,
+        Fault::RightsNotChecked,
+        Fault::LeaseNeverEnds,
+        Fault::TakenBackEarly,
+        Fault::OverdrawNotTold,
+        Fault::BlobInClear,
+        Fault::ErasedKeyKept,
+        Fault::ErasedBlobKept,
+        Fault::CardNumberTaken,
+        Fault::SideNotPassedOn,
+        Fault::OlderViewTaken,
+        Fault::ViewNotVerified,
     ];
 }
 
