@@ -189,6 +189,12 @@ impl Fault {
         Fault::SideNotPassedOn,
         Fault::OlderViewTaken,
         Fault::ViewNotVerified,
+        Fault::TrimmedTooFar,
+        Fault::WatermarkAboveSecondCopy,
+        Fault::LeaseForgotten,
+        Fault::FloorOffByOne,
+        Fault::SnapshotNotVerified,
+        Fault::SnapshotLeavesRowsOut,
     ];
 }
 
