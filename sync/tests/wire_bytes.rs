@@ -5,12 +5,17 @@
 
 use expect_test::{ExpectFile, expect_file};
 
+use selvedge_sync::allow_list::Row;
 use selvedge_sync::commitment::commitment;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::frame::Frame;
 use selvedge_sync::hlc::{Millis, Stamp};
-use selvedge_sync::origin::{Origin, Stream};
+use selvedge_sync::merkle;
+use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
 use selvedge_sync::seal;
+use selvedge_sync::snapshot::{self, Chunk, Manifest, Snap, Wish, packed};
+use selvedge_sync::snapshot_rows::RowWriter;
+use selvedge_sync::value::Borrowed;
 use selvedge_sync::version::{Head, digest8};
 use selvedge_sync::view::{self, Stretch, ViewHead};
 use selvedge_sync::view_wire::{HasView, ViewAsk, ViewPart};
@@ -272,4 +277,66 @@ fn no_flipped_bit_and_no_cut_passes_for_a_message_about_views() {
     nothing_damaged_passes(&head, |bytes| {
         ViewHead::from_bytes(bytes).ok()?.verify(&writer_keys(), &public).then_some(())
     });
+}
+
+/// A chunk of two rows, the first of two chunks, and the manifest that names it.
+fn snapshot() -> (Manifest, Chunk) {
+    let mut rows = RowWriter::default();
+    for id in [7_i64 << 40, (7 << 40) + 1] {
+        let row = [Borrowed::Int(id), Borrowed::Text("shirt"), Borrowed::Null];
+        rows.row(2, row.into_iter());
+    }
+    let body = packed(&rows.finish());
+    let leaves = [merkle::leaf(1, &body), merkle::leaf(2, b"\0")];
+    let root = merkle::root(&leaves);
+    let mut id = [0; 16];
+    id.copy_from_slice(&root[..16]);
+    let keys = writer_keys();
+    let device = DeviceId::new("s0012-b01").expect("a sample device");
+    let key = keys.public();
+    let maker = Row::sign(origin(7), &device, 12, Role::BackOffice, "B1", key, &keys).to_bytes();
+    let manifest = Manifest {
+        id,
+        store: 12,
+        epoch: 1,
+        stamp: Stamp(1_795_000_000_000 << 16),
+        chunks: 2,
+        root,
+        marks: vec![(Stream::CHAIN, origin(1), 300), (store(), origin(7), 2)],
+        maker,
+        signer: origin(7),
+    };
+    (manifest, Chunk { id, number: 1, body, path: merkle::path(&leaves, 0) })
+}
+
+#[test]
+fn the_messages_of_a_snapshot_keep_their_bytes() {
+    let (manifest, chunk) = snapshot();
+    keeps(&manifest.encode(&writer_keys()), expect_file!["golden/manifest.hex"]);
+    keeps(&chunk.encode(), expect_file!["golden/chunk.hex"]);
+    let wish = Wish { id: manifest.id, chunks: vec![1, 2], signer: origin(8) };
+    keeps(&wish.encode(&writer_keys()), expect_file!["golden/wish.hex"]);
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_passes_for_the_messages_of_a_snapshot() {
+    let (manifest, chunk) = snapshot();
+    let keys = writer_keys();
+    let prove = |bytes: &[u8]| Manifest::prove(bytes, &keys.public(), &keys).ok();
+    let (proven, maker) = prove(&manifest.encode(&keys)).expect("undamaged");
+    assert_eq!((&proven, maker.origin), (&manifest, origin(7)));
+    nothing_damaged_passes(&manifest.encode(&keys), |bytes| prove(bytes).map(drop));
+    let belongs = |bytes: &[u8]| match snapshot::decode(bytes).ok()? {
+        Snap::Chunk(chunk) => chunk.belongs_to(&manifest).then_some(()),
+        _ => None,
+    };
+    assert_eq!(belongs(&chunk.encode()), Some(()));
+    nothing_damaged_passes(&chunk.encode(), belongs);
+    let wish = Wish { id: manifest.id, chunks: vec![1, 2], signer: origin(8) };
+    let heard = |bytes: &[u8]| match snapshot::decode(bytes).ok()? {
+        Snap::Wish(wish) => wish.proven_by(&keys.public()).ok(),
+        _ => None,
+    };
+    assert_eq!(heard(&wish.encode(&keys)), Some(wish.clone()));
+    nothing_damaged_passes(&wish.encode(&keys), |bytes| heard(bytes).map(drop));
 }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const LEASE_MS: i64 = 30_000;
 
 /// The second copy is so far behind.
-const TWICE_EVERY_MS: i64 = 3_000;
+const TWICE_EVERY_MS: i64 = 12_000;
 
 /// The beat of virtual devices.
 const BEAT_MS: i64 = 10_000;
