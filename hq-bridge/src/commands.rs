@@ -16,6 +16,7 @@ use crate::figures::{self, DeviceFigures, TotalsFigures};
 use crate::hq;
 use crate::import::rows::{ImportError, Refusal, Summary};
 use crate::import::{self, FileKind};
+use crate::succession;
 use crate::times::time as shown_time;
 use crate::tokens::{self, TokenAnswer, TokenError, TokenWish};
 
@@ -132,6 +133,21 @@ pub fn devices(config: &Config) -> Result<String, CommandError> {
         text += &format!("{device:<16} {origin:>7} {store:>7} {role:<12} {label:<6} {key}\n");
     }
     Ok(text)
+}
+
+/// After HQ's disk was lost and a backup put back: begins the next generation, or ends its taking back.
+pub fn succeed(
+    config: &Config,
+    generation: Option<u32>,
+    at_once: bool,
+) -> Result<String, CommandError> {
+    if client::running(&config.data).is_some() {
+        let why = "HQ runs: end it first, then give the command again".to_owned();
+        return Err(DatabaseError::Refused(why).into());
+    }
+    let said =
+        if at_once { succession::end(config) } else { succession::begin(config, generation) };
+    Ok(said? + "\n")
 }
 
 /// The control totals of all devices. Directly, a disagreement is written down as an exception at once.

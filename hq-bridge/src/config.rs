@@ -29,6 +29,10 @@ broker = "127.0.0.1:7883"
 # Seconds between two beats: how often HQ and its stores tell each other what they have when nothing is sold. 1 to 3600.
 beat_s = 10
 
+# A folder on another disk for a second copy of every entry. Without one ("") stores keep everything, and what HQ heard
+# last is lost with its disk unless a store still has it. A relative path counts from this file's folder.
+second_copy = ""
+
 # Whether the pages are dark: true or false.
 night = false
 "#;
@@ -46,6 +50,8 @@ pub struct Config {
     pub broker: Broker,
     /// Milliseconds between two beats.
     pub beat_ms: i64,
+    /// Folder of the second copy.
+    pub second_copy: Option<PathBuf>,
     /// Whether the pages are dark.
     pub night: bool,
 }
@@ -104,6 +110,8 @@ struct Written {
     #[serde(default = "default_beat_s")]
     beat_s: i64,
     #[serde(default)]
+    second_copy: String,
+    #[serde(default)]
     night: bool,
 }
 
@@ -157,6 +165,9 @@ pub fn parse(text: &str, folder: &Path, path: &str) -> Result<Config, ConfigErro
         listen: loopback("listen", &written.listen).map_err(refuse)?,
         broker: broker(&written.broker).map_err(refuse)?,
         beat_ms: written.beat_s * 1_000,
+        second_copy: Some(written.second_copy)
+            .filter(|path| !path.is_empty())
+            .map(|path| folder.join(path)),
         night: written.night,
     })
 }
@@ -219,7 +230,7 @@ mod tests {
               |
             2 | beats = 4
               | ^^^^^
-            unknown field `beats`, expected one of `data`, `name`, `listen`, `broker`, `beat_s`, `night`"#]],
+            unknown field `beats`, expected one of `data`, `name`, `listen`, `broker`, `beat_s`, `second_copy`, `night`"#]],
         );
     }
 

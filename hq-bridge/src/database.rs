@@ -15,9 +15,11 @@ use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::entry::EntryError;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::identity::{Identity, Settings};
+use selvedge_sync::open::OpenError;
 use selvedge_sync::origin::{Origin, Role};
 use selvedge_sync::outcome::WriteError;
 use selvedge_sync::replica::Replica;
+use selvedge_sync::succession::{is_successor, writer_of};
 use selvedge_transport::broker_child::BrokerStatus;
 use selvedge_transport::engine::{Engine, EngineError};
 use tokio::sync::watch;
@@ -30,11 +32,11 @@ use crate::migrations;
 /// HQ's database file in the data directory.
 pub const DATABASE_FILE: &str = "hq.db";
 
-/// Origin of HQ's writer in its first generation: the first of its block (see `enrolment.rs`).
-const HQ_ORIGIN: u32 = 1;
+/// HQ's first generation.
+const FIRST_GENERATION: u32 = 0;
 
 /// HQ writes no receipts, so its label is only for people.
-const HQ_LABEL: &str = "HQ";
+pub const HQ_LABEL: &str = "HQ";
 
 /// Page cache of HQ's writer: it holds every store's heads and the pages that frames touch.
 const CACHE_KIB: u32 = 64 * 1024;
@@ -180,19 +182,18 @@ pub fn file(config: &Config) -> PathBuf {
 
 /// Opens HQ's replica. The first time, HQ admits itself: its own row is the first entry that stores hear.
 pub fn replica(config: &Config, keys: &Keys) -> Result<Replica, DatabaseError> {
-    let origin = Origin::new(HQ_ORIGIN).expect("HQ's origin is one");
-    let authority = keys.authority.public();
-    let identity =
-        Identity { device: config.name.clone(), origin, role: Role::Hq, store: 0, authority };
-    let settings = Settings {
-        path: file(config),
-        vfs: None,
-        identity,
-        keys: keys.writer.clone(),
-        migrations: migrations::all(),
-        cache_kib: CACHE_KIB,
+    let first = writer_of(FIRST_GENERATION).expect("the first generation has a number");
+    let (mut replica, origin) = match open(config, keys, first) {
+        Err(OpenError::OtherOrigin { found, .. }) => {
+            let found = Origin::new(found).filter(|found| is_successor(*found)).unwrap_or(first);
+            (open(config, keys, found).map_err(DatabaseError::of)?, found)
+        }
+        opened => (opened.map_err(DatabaseError::of)?, first),
     };
-    let mut replica = Replica::open(settings).map_err(DatabaseError::of)?;
+    if replica.recalls().is_some() {
+        return Ok(replica);
+    }
+    let authority = keys.authority.public();
     let own = allow_list::by_origin(replica.db(), origin, &authority).map_err(DatabaseError::of)?;
     match own {
         Some(row) if row.device != config.name => Err(DatabaseError::Refused(format!(
@@ -216,4 +217,18 @@ pub fn replica(config: &Config, keys: &Keys) -> Result<Replica, DatabaseError> {
             Ok(replica)
         }
     }
+}
+
+fn open(config: &Config, keys: &Keys, origin: Origin) -> Result<Replica, OpenError> {
+    let authority = keys.authority.public();
+    let identity =
+        Identity { device: config.name.clone(), origin, role: Role::Hq, store: 0, authority };
+    Replica::open(Settings {
+        path: file(config),
+        vfs: None,
+        identity,
+        keys: keys.writer.clone(),
+        migrations: migrations::all(),
+        cache_kib: CACHE_KIB,
+    })
 }

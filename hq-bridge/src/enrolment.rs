@@ -15,11 +15,9 @@ use selvedge_sync::admission::Admission;
 use selvedge_sync::allow_list::{self, Row, RowError};
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::origin::{DeviceId, Origin, Role};
+use selvedge_sync::succession::ORIGINS_PER_GENERATION;
 
 use crate::database::{Database, DatabaseError};
-
-/// Origins of one generation of HQ, its own writer's among them.
-pub const ORIGINS_PER_GENERATION: u32 = 65_536;
 
 /// What a device that asks to be admitted says of itself, and where it will stand.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]

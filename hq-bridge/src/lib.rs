@@ -8,6 +8,9 @@ pub mod times;
 
 pub mod database;
 
+pub mod second_copy;
+pub mod succession;
+
 pub mod import;
 
 pub mod control_totals;

@@ -53,6 +53,15 @@ enum Command {
         #[command(subcommand)]
         command: Tokens,
     },
+    /// Goes on as the next generation, after HQ's disk was lost and a backup was put back.
+    Succeed {
+        /// Which generation, when the one after the backup's was used before; left out, the next.
+        #[arg(long)]
+        generation: Option<u32>,
+        /// Ends the taking back: HQ writes, whichever stores were heard.
+        #[arg(long, conflicts_with = "generation")]
+        now: bool,
+    },
     /// Prints the control totals of every device; exits 1 when any differs.
     Totals,
     /// The broker, as HQ starts it beside itself.
@@ -163,6 +172,9 @@ fn obey(cli: Cli) -> Result<ExitCode, Failure> {
                 Tokens::Revoke { name } => TokenWish::Revoke { name },
             };
             say(&commands::tokens(&settings()?, &wish)?);
+        }
+        Command::Succeed { generation, now } => {
+            say(&commands::succeed(&settings()?, generation, now)?);
         }
         Command::Totals => {
             let totals = commands::totals(&settings()?)?;

@@ -11,7 +11,7 @@ use selvedge_sync::talk::HubSettings;
 use selvedge_transport::address::BrokerAddress;
 use selvedge_transport::broker::{BrokerError, BrokerSettings, serve};
 use selvedge_transport::broker_child::{BrokerChild, WatchSettings};
-use selvedge_transport::engine::{Engine, EngineSettings, StartError};
+use selvedge_transport::engine::{Engine, EngineSettings, SecondCopy as KeepTwice, StartError};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +22,8 @@ use crate::config::{Broker, Config};
 use crate::database::{self, Database, DatabaseError};
 use crate::door::{Door, DoorError};
 use crate::hq::{self, Hq};
-use crate::{freshness, routes};
+use crate::second_copy::{SecondCopy, SecondCopyError};
+use crate::{enrolment, freshness, routes, succession};
 
 /// How often the totals are compared when nobody asks.
 const TOTALS_PAUSE_S: u64 = 10;
@@ -35,6 +36,9 @@ const KEEP_PAUSE_S: u64 = 10;
 
 /// Rows that are applied in one transaction. Nobody stands at a till here, so it may be much: each costs a sync.
 const SLICE_ROWS: usize = 10_000;
+
+/// How often a restored HQ looks whether every store was heard.
+const RECALL_PAUSE_S: u64 = 5;
 
 /// How long the pages may take to end.
 const END_WAIT_S: u64 = 5;
@@ -64,6 +68,9 @@ pub enum RunError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// The second copy cannot be kept.
+    #[error(transparent)]
+    SecondCopy(#[from] SecondCopyError),
     /// The engine does not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -106,7 +113,13 @@ async fn live(config: &Config) -> Result<(), RunError> {
     let (broker, at) = broker_of(config)?;
     let hub =
         HubSettings { beat_ms: config.beat_ms, slice_rows: SLICE_ROWS, ..HubSettings::default() };
-    let settings = EngineSettings { hub, children: Some(at.clone()), ..EngineSettings::default() };
+    let recalls = replica.recalls().is_some();
+    let settings = EngineSettings {
+        hub,
+        children: Some(at.clone()),
+        second_copy: second_copy_of(config, &keys.authority.public())?,
+        ..EngineSettings::default()
+    };
     let engine = Engine::start(replica, settings, &Handle::current())?;
     let database = Database::Running {
         engine: engine.clone(),
@@ -129,6 +142,7 @@ async fn live(config: &Config) -> Result<(), RunError> {
         admitted: std::sync::Mutex::default(),
         night: config.night,
     });
+    let succeeds = tokio::spawn(succeed_when_heard(Arc::clone(&hq), engine.clone(), recalls));
     let checks = tokio::spawn(check_totals(Arc::clone(&hq)));
     let keeps = tokio::spawn(keep_freshness(Arc::clone(&hq)));
     tracing::info!(class = %keys.writer.class(), broker = %at, "HQ runs, pages at http://{address}/");
@@ -139,6 +153,7 @@ async fn live(config: &Config) -> Result<(), RunError> {
         () = late_end() => Ok(()),
         why = engine.ended() => Err(RunError::Engine(why)),
     };
+    succeeds.abort();
     checks.abort();
     keeps.abort();
     drop(open);
@@ -155,6 +170,41 @@ fn broker_of(config: &Config) -> Result<(Option<BrokerChild>, BrokerAddress), Ru
             let child = BrokerChild::start(WatchSettings::at(*listen))?;
             let at = child.address().clone();
             Ok((Some(child), at))
+        }
+    }
+}
+
+/// The second copy, where the settings want one.
+fn second_copy_of(config: &Config, authority: &[u8; 32]) -> Result<Option<KeepTwice>, RunError> {
+    let Some(folder) = &config.second_copy else {
+        tracing::warn!("HQ keeps no second copy: stores keep everything that they wrote");
+        return Ok(None);
+    };
+    let mut copy = SecondCopy::open(folder, authority)?;
+    Ok(Some(Box::new(move |bytes| copy.append(bytes))))
+}
+
+/// A restored HQ writes once every store was heard while HQ had all that it has.
+async fn succeed_when_heard(hq: Arc<Hq>, engine: Engine, recalls: bool) {
+    let mut waiting = recalls;
+    while waiting {
+        tokio::time::sleep(Duration::from_secs(RECALL_PAUSE_S)).await;
+        let asked = hq.ask(|hq, reader| Ok(enrolment::list(reader, &hq.authority.public())?)).await;
+        let Ok(rows) = asked else { continue };
+        let left = succession::waits_for(&rows, &engine.status());
+        if !left.is_empty() {
+            tracing::info!(stores = ?left, "HQ was restored and waits for stores before it writes");
+            continue;
+        }
+        let (engine, authority) = (engine.clone(), Arc::clone(&hq.authority));
+        let done = tokio::task::spawn_blocking(move || engine.succeed_blocking(authority)).await;
+        match done {
+            Ok(Ok(())) => {
+                tracing::info!("HQ has all entries of before and writes again");
+                waiting = false;
+            }
+            Ok(Err(why)) => tracing::error!(%why, "HQ could not say whom it follows"),
+            Err(why) => tracing::error!(%why, "HQ could not say whom it follows"),
         }
     }
 }

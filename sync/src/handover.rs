@@ -99,6 +99,15 @@ impl Replica {
         self.lineage.recalls
     }
 
+    /// What older generations of HQ wrote past their end, as far as it is here: stream, origin, end and newest entry.
+    pub fn past_ends(&self) -> Vec<(Stream, Origin, u64, u64)> {
+        let past = self.heads.iter().filter_map(|((stream, origin), head)| {
+            let end = self.lineage.generations.end(*stream, *origin);
+            end.is_before(head.seq).then(|| (*stream, *origin, end.seq(), head.seq))
+        });
+        past.collect()
+    }
+
     /// Reads whether this is a restored HQ that has not succeeded yet.
     pub(crate) fn look_for_recall(&mut self) -> rusqlite::Result<()> {
         let recalls: Option<u32> = self

@@ -24,6 +24,8 @@ pub struct HubStatus {
     pub own_head: u64,
     /// Our newest entry that the parent has.
     pub parent_has: u64,
+    /// The generation of HQ that has last said what it has: the origin of its writer.
+    pub generation: Option<Origin>,
     /// Our newest entry that is committed at HQ.
     pub hq_has: u64,
     /// Our newest entry that HQ has in its second copy too.
@@ -69,6 +71,7 @@ impl Hub {
             parent_heard_ms: age(parent.and_then(|parent| parent.session.heard())),
             own_head: replica.head(stream, identity.origin).seq,
             parent_has: self.marks.seq(AT_PARENT, key),
+            generation: Origin::new(self.marks.generation()),
             hq_has: self.marks.seq(AT_HQ, key),
             kept_twice: self.marks.seq(KEPT_TWICE, key),
             kept_once: self.kept_once(replica),

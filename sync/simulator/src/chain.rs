@@ -23,6 +23,8 @@ pub struct Chain {
     pub liar: Liar,
     /// The row of each, the liar's among them, as HQ hands them out.
     pub rows: Vec<Row>,
+    /// The key of HQ's authority.
+    pub authority: SoftwareKeys,
 }
 
 struct Office {
@@ -95,5 +97,5 @@ pub fn build(size: Size, faults: Faults, dice: &Dice, trade: &Rc<dyn Trade>) -> 
         device.version = if faults.has(Mishap::Upgrade) { 1 } else { device.steps.len() };
         device.admission = vec![office.rows[number].clone(), office.rows[hq].clone()];
     }
-    Chain { devices, liar, rows: office.rows }
+    Chain { devices, liar, rows: office.rows, authority: office.authority }
 }

@@ -123,21 +123,47 @@ impl Device {
         Now { wall: Millis(self.clock.reads(at_ms)), steady: Millis(at_ms) }
     }
 
+    /// Its keys.
+    pub fn keys(&self) -> Arc<dyn DeviceKeys> {
+        Arc::clone(&self.keys)
+    }
+
+    /// Whether it is an HQ that takes its own entries back.
+    pub fn recalls(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.replica.recalls().is_some())
+    }
+
+    /// From now on it is another incarnation.
+    pub fn become_another(&mut self, identity: Identity, keys: Arc<dyn DeviceKeys>) {
+        self.identity = identity;
+        self.keys = keys;
+    }
+
+    /// Opens the database as this one.
+    pub fn open_as(
+        &self,
+        identity: Identity,
+        keys: Arc<dyn DeviceKeys>,
+    ) -> Result<Replica, OpenError> {
+        Replica::open(Settings {
+            path: self.drive.path("replica.db"),
+            vfs: Some(disk::VFS.to_owned()),
+            identity,
+            keys,
+            migrations: self.migrations[..self.steps[self.version - 1]].to_vec(),
+            cache_kib: CACHE_KIB,
+        })
+    }
+
     /// Opens the database and starts the hub.
     pub fn boot(&mut self) -> Result<(), OpenError> {
         self.boots += 1;
-        let mut replica = Replica::open(Settings {
-            path: self.drive.path("replica.db"),
-            vfs: Some(disk::VFS.to_owned()),
-            identity: self.identity.clone(),
-            keys: self.keys.clone(),
-            migrations: self.migrations[..self.steps[self.version - 1]].to_vec(),
-            cache_kib: CACHE_KIB,
-        })?;
+        let mut replica = self.open_as(self.identity.clone(), self.keys())?;
         let failed = |cause| OpenError::Sqlite { path: self.drive.path("replica.db"), cause };
         replica.admit(&self.admission).map_err(failed)?;
         let settings = HubSettings {
             has_parent: self.parent.is_some(),
+            second_copy: self.identity.role == Role::Hq,
             slice_rows: SLICE_ROWS,
             ..trimming::brisk()
         };

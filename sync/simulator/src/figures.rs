@@ -33,6 +33,8 @@ pub struct Figures {
     pub disk_troubles: u64,
     /// Lies told.
     pub lies: u64,
+    /// Times that HQ was restored from an old copy.
+    pub restored: u64,
     /// Old messages that came once more.
     pub replays: u64,
     /// Checkouts that were acknowledged.
@@ -69,6 +71,7 @@ impl Figures {
             ("messages harmed", self.mishaps),
             ("disk troubles", self.disk_troubles),
             ("lies", self.lies),
+            ("restored", self.restored),
             ("replays", self.replays),
             ("checkouts", self.checkouts),
             ("store-days", self.store_days),
@@ -96,6 +99,7 @@ impl Figures {
             &mut self.mishaps,
             &mut self.disk_troubles,
             &mut self.lies,
+            &mut self.restored,
             &mut self.replays,
             &mut self.checkouts,
             &mut self.store_days,

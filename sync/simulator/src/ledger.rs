@@ -6,7 +6,7 @@
 
 use crate::shadow::{Effect, Shadow};
 use selvedge_sync::origin::{Origin, Stream};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Highest seq by stream and origin.
 pub type Vector = BTreeMap<(Stream, Origin), u64>;
@@ -16,6 +16,7 @@ pub type Vector = BTreeMap<(Stream, Origin), u64>;
 pub struct Ledger {
     chains: BTreeMap<(Stream, Origin), Vec<[u8; 32]>>,
     doubts: BTreeMap<Origin, Effect>,
+    retired: BTreeSet<Origin>,
     /// What readers must see of it.
     pub shadow: Shadow,
     /// The newest vector that each device has shown, by its number.
@@ -33,6 +34,21 @@ impl Ledger {
     pub fn find(&mut self, stream: Stream, origin: Origin, hash: [u8; 32]) {
         let effect = self.doubts.get(&origin).cloned().unwrap_or_else(Effect::unknown);
         self.acknowledge(stream, origin, hash, effect);
+    }
+
+    /// The disk of this writer was lost: of what it acknowledged, only what others have is still there.
+    pub fn retire(&mut self, origin: Origin) {
+        self.retired.insert(origin);
+    }
+
+    /// Whether the disk of this writer was lost.
+    pub fn is_retired(&self, origin: Origin) -> bool {
+        self.retired.contains(&origin)
+    }
+
+    /// Whether any disk was lost.
+    pub fn has_losses(&self) -> bool {
+        !self.retired.is_empty()
     }
 
     /// A write returned `InDoubt`: one entry more may be there after the next start.

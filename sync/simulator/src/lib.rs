@@ -46,6 +46,8 @@ pub mod liar;
 
 pub mod chain;
 
+pub mod vault;
+
 pub mod verdict;
 
 pub mod tag_verdict;
@@ -65,6 +67,8 @@ pub mod errands;
 pub mod beside;
 
 pub mod trading;
+
+pub mod generations;
 
 pub mod mishaps;
 

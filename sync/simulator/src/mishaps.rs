@@ -147,6 +147,7 @@ impl Stage {
             Mishap::Replayed => self.replay(device),
             Mishap::Lie => self.lie(liar)?,
             Mishap::Upgrade => self.upgrade(device),
+            Mishap::RestoredHq => self.restore_hq()?,
         }
         self.plan_next(mishap, device, 0);
         Ok(())

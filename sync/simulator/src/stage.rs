@@ -15,7 +15,9 @@ use crate::sidelines::Sidelines;
 use crate::swarm::Mishap;
 use crate::trade::Trade;
 use crate::trimming::Trimming;
+use crate::vault::Vault;
 use crate::verdict::{Finding, Violation};
+use selvedge_sync::signed::Mark;
 use selvedge_sync::talk::{Input, Output, PeerId};
 use selvedge_sync::topics::Kind;
 use std::collections::VecDeque;
@@ -110,6 +112,17 @@ pub enum Happening {
     Join(usize),
     /// The end of a line that is alive hears that the other is gone.
     Leave(usize),
+    /// What HQ wanted kept twice is durable.
+    Copied {
+        /// In which life of HQ.
+        boot: u64,
+        /// Records.
+        bytes: Vec<u8>,
+        /// What they hold.
+        marks: Vec<Mark>,
+    },
+    /// Somebody lets a restored HQ write.
+    Succeed,
     /// All promises are looked at.
     Look,
 }
@@ -145,6 +158,8 @@ pub struct Stage {
     pub lines: Vec<Line>,
     /// What its devices do for a living.
     pub business: Rc<dyn Trade>,
+    /// What outlives HQ's machine.
+    pub vault: Vault,
     /// What was promised.
     pub ledger: Ledger,
     /// What HQ keeps twice, and who was given a snapshot.
@@ -219,6 +234,9 @@ impl Stage {
         self.perform(device, wishes);
         self.plan_work(device);
         self.spring(device);
+        if device == HQ {
+            self.note_own_writes();
+        }
         self.look_after(device)
     }
 
@@ -231,6 +249,9 @@ impl Stage {
         self.perform(device, wishes);
         if more {
             self.plan_work(device);
+        }
+        if device == HQ {
+            self.note_own_writes();
         }
         self.look_after(device)
     }
@@ -269,7 +290,7 @@ impl Stage {
                 Output::WakeAt(at) => {
                     wake_at = Some(wake_at.map_or(at.0, |before| before.min(at.0)));
                 }
-                Output::Copy(_) => {}
+                Output::Copy(batch) => self.copy(batch.bytes, batch.marks),
                 Output::Event(event) => self.note(device, event),
             }
         }

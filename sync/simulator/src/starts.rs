@@ -89,6 +89,9 @@ impl Stage {
 
     fn look_at_start(&mut self, device: usize) -> Verdict {
         let streams = self.devices[device].streams(self.size.stores);
+        if device == HQ {
+            self.note_own_writes();
+        }
         let Some(running) = &self.devices[device].running else { return Ok(()) };
         let (replica, before) = (&running.replica, self.ledger.total());
         let promises = verdict::check_i01(replica, &streams, &mut self.ledger);
@@ -114,6 +117,10 @@ impl Stage {
                 continue;
             };
             let status = running.hub.status(&running.replica, child.now(self.at_ms));
+            // What an HQ has said that was lost since is no promise of this one.
+            if device == HQ && status.generation != Some(parent.replica.identity().origin) {
+                continue;
+            }
             let claimed = match device {
                 _ if child.parent == Some(device) => status.parent_has,
                 HQ => status.hq_has,
@@ -129,6 +136,9 @@ impl Stage {
     /// A device shows exactly what its version vector says.
     pub fn look_at_reads(&self, device: usize) -> Verdict {
         let Some(running) = &self.devices[device].running else { return Ok(()) };
+        if self.ledger.has_losses() {
+            return Ok(());
+        }
         let store = self.devices[device].identity.store;
         let stores = if store == 0 { 1..=self.size.stores } else { store..=store };
         for store in stores {

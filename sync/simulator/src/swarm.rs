@@ -38,6 +38,8 @@ pub enum Mishap {
     Lie,
     /// A device is brought up to the next version of the schema. Without it all run the newest.
     Upgrade,
+    /// HQ is lost and restored from an old copy, as the next generation.
+    RestoredHq,
 }
 
 /// Where a kind of trouble strikes.
@@ -55,7 +57,7 @@ pub enum Place {
 
 /// Every kind, in the order of the enum: its name on command lines, where it strikes, and in how many of a thousand
 /// seeds it is on.
-const TABLE: [(Mishap, &str, Place, u64); 13] = [
+const TABLE: [(Mishap, &str, Place, u64); 14] = [
     (Mishap::Lost, "lost", Place::Message, 667),
     (Mishap::Repeated, "repeated", Place::Message, 667),
     (Mishap::Damaged, "damaged", Place::Message, 667),
@@ -69,6 +71,7 @@ const TABLE: [(Mishap, &str, Place, u64); 13] = [
     (Mishap::ClockJump, "clock-jump", Place::Device, 667),
     (Mishap::Lie, "lie", Place::Chain, 667),
     (Mishap::Upgrade, "upgrade", Place::Device, 667),
+    (Mishap::RestoredHq, "restored-hq", Place::Chain, 333),
 ];
 
 /// How many kinds there are.

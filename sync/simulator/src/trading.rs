@@ -55,6 +55,7 @@ impl Stage {
                 return self.tell(device, vec![Input::Wrote]);
             }
             Err(WriteError::Refused(DeedError::GivenUp)) | Err(WriteError::Halted(_)) => {}
+            Err(WriteError::Stale(_)) => {}
             Err(WriteError::NotAllowed { .. }) if deed.is_forbidden() => {}
             Err(WriteError::InDoubt(_)) if troubled => self.ledger.doubt(origin, effect),
             Err(_) if troubled => {}

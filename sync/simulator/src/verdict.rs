@@ -6,6 +6,7 @@
 use crate::ledger::{Ledger, Vector};
 use crate::shadow::Seen;
 use crate::trade::Trade;
+use crate::vault::is_hq;
 use rusqlite::Connection;
 use selvedge_sync::changelog;
 use selvedge_sync::entry_reader::Reader;
@@ -292,14 +293,36 @@ fn parked(db: &Connection) -> rusqlite::Result<BTreeSet<(Stream, Origin, u64)>> 
 pub fn check_i11_at_hq(hq: &Replica, ledger: &Ledger) -> Finding {
     for (stream, origin, told, hash) in ledger.heads() {
         let found = hq.head(stream, origin).seq;
-        if found < told {
+        if found < told && !ledger.is_retired(origin) {
             return Err(format!(
                 "origin {origin} in {stream}: {told} entries acknowledged, {found} arrived"
             ));
         }
+        let hash = if found < told { ledger.hash(stream, origin, found) } else { Some(hash) };
+        let (told, Some(hash)) = (told.min(found), hash) else { continue };
         if sqlite(changelog::chain_at(hq.db(), stream, origin, told))? != hash {
             return Err(format!(
                 "origin {origin} in {stream}: entry {told} is not the one acknowledged"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// I17, of HQ: whatever a generation wrote past its end is kept as evidence, all of it.
+pub fn check_i17(replica: &Replica) -> Finding {
+    const EVIDENCE: &str = "SELECT count(*) FROM sync_parked
+        WHERE reason = 'Ended' AND origin = ?1 AND stream = ?2 AND seq > ?3";
+    for (stream, origin, end, head) in replica.past_ends() {
+        let kept: i64 = sqlite(replica.db().query_row(
+            EVIDENCE,
+            (origin.get(), stream.number(), end.cast_signed()),
+            |row| row.get(0),
+        ))?;
+        if kept.unsigned_abs() != head - end {
+            return Err(format!(
+                "origin {origin} in {stream} ended with {end}, {} entries came later, {kept} are kept as evidence",
+                head - end
             ));
         }
     }
@@ -331,6 +354,9 @@ pub fn check_i13(db: &Connection, hq: Origin) -> Finding {
     while let Some(row) = sqlite(rows.next())? {
         let origin = Origin::new(sqlite(row.get(0))?).ok_or("an entry of no origin")?;
         let entry = sqlite(row.get_ref(1))?.as_blob().map_err(|_| "an entry is no blob")?;
+        if is_hq(origin) {
+            continue;
+        }
         let Ok(mut reader) = Reader::open(entry, origin) else { continue };
         let mut counts = false;
         while let Ok(Some(run)) = reader.next_run() {

@@ -22,6 +22,7 @@ use crate::stage::{HQ, Happening, Line, Stage, Verdict};
 use crate::swarm::Mishap;
 use crate::trade::Trade;
 use crate::trimming::Trimming;
+use crate::vault::Vault;
 use crate::verdict::{self, Violation};
 use crate::workload::Toy;
 use selvedge_sync::allow_list::{self, Row};
@@ -67,7 +68,7 @@ pub fn run_trade(
     drive::unmount_all();
     keys::forget_all();
     disk::seed(dice.split("sqlite"));
-    let Chain { devices, mut liar, rows } = chain::build(size, faults, &dice, &business);
+    let Chain { devices, mut liar, rows, authority } = chain::build(size, faults, &dice, &business);
     let luck = dice.split("luck");
     let mut stage = Stage {
         seed,
@@ -80,6 +81,7 @@ pub fn run_trade(
         ambushes: devices.iter().map(|_| None).collect(),
         devices,
         business,
+        vault: Vault::new(authority, faults.earnest_keys),
         ledger: Ledger::default(),
         trimming: Trimming::default(),
         figures: Figures { runs: 1, ..Figures::default() },
@@ -215,6 +217,8 @@ fn happen(stage: &mut Stage, liar: &mut Liar, happening: Happening) -> Verdict {
         Happening::Weary { device, ambush } => return stage.tire(liar, device, ambush),
         Happening::HealLine { child, storm } if rages(stage, storm) => stage.heal_line(child),
         Happening::Trade { .. } | Happening::Strike { .. } | Happening::HealLine { .. } => {}
+        Happening::Copied { boot, bytes, marks } => return stage.copied(boot, &bytes, marks),
+        Happening::Succeed => return stage.succeed(),
         Happening::Wake { device, boot } => return stage.wake(device, boot),
         Happening::Work { device, boot } => return stage.work(device, boot),
         Happening::Arrive { child, upward, message } => {
@@ -247,6 +251,7 @@ fn look(stage: &mut Stage) -> Verdict {
         let before = stage.ledger.vectors.insert(device, vector.clone()).unwrap_or_default();
         stage.judge("I12", device, verdict::check_i12(&before, &vector))?;
         stage.look_at_promises(device)?;
+        stage.look_at_generations(device)?;
     }
     stage.look_at_floors()?;
     // What is shown is looked at in turns: that reads whole tables.
@@ -257,6 +262,7 @@ fn look(stage: &mut Stage) -> Verdict {
 /// All faults end, everybody who is dark starts, all lines are whole.
 fn heal(stage: &mut Stage) {
     stage.healed = true;
+    stage.plan(3_000, Happening::Succeed);
     for device in 0..stage.devices.len() {
         spare(stage, device);
         stage.catch_up(device);

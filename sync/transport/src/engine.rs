@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, Transaction};
+use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::hub::Hub;
 use selvedge_sync::identity::Identity;
 use selvedge_sync::open::OpenError;
@@ -187,6 +188,17 @@ impl Engine {
             Ok(done) => done.map_err(EngineError::Write),
             Err(_) => Err(EngineError::Gone(self.why_gone())),
         }
+    }
+
+    /// Lets a restored HQ say whom it follows, and write. Blocks, as `write_blocking`.
+    pub fn succeed_blocking(&self, authority: Arc<dyn DeviceKeys>) -> Result<(), String> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.give(Box::new(move |replica, wall| {
+            let done = replica.succeed(wall, authority.as_ref());
+            drop(answer.send(done.map_err(|why| why.to_string())));
+            true
+        }));
+        answered.recv().unwrap_or_else(|_| Err(self.why_gone()))
     }
 
     /// Opens a connection that only reads, for another thread. Blocks for a moment: open a few and keep them.
