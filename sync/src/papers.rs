@@ -4,6 +4,8 @@
 //! generation. So each `need` carries the rows and statements of later generations: signed by the authority, they prove
 //! themselves, whoever hands them on.
 
+use rusqlite::Transaction;
+
 use crate::{
     allow_list::Row,
     generations::End,
@@ -94,7 +96,20 @@ impl Replica {
         if generations == self.lineage.generations {
             return Ok(());
         }
+        let past: Vec<(Stream, Origin, u64)> = self
+            .heads
+            .iter()
+            .filter_map(|((stream, origin), head)| match generations.end(*stream, *origin) {
+                End::Open => None,
+                end => end.is_before(head.seq).then_some((*stream, *origin, end.seq())),
+            })
+            .collect();
+        if !past.is_empty() {
+            self.keep_house(|tx| past.iter().try_for_each(|place| keep_past_end(tx, *place)))?;
+        }
+        // Only now: what was not kept as evidence is not known either, and is learnt again.
         self.lineage.generations = generations;
+        self.lineage.tail = true;
         if let Some(newest) = self.lineage.generations.newest()
             && self.lineage.generations.is_over(self.identity().origin)
         {
@@ -102,31 +117,21 @@ impl Replica {
                 "HQ goes on as origin {newest}, and this generation is over: end it, and keep its disk"
             ));
         }
-        self.lineage.tail = true;
-        let past: Vec<(Stream, Origin, u64)> = self
-            .heads
-            .iter()
-            .filter_map(|((stream, origin), head)| {
-                match self.lineage.generations.end(*stream, *origin) {
-                    End::Open => None,
-                    end => end.is_before(head.seq).then_some((*stream, *origin, end.seq())),
-                }
-            })
-            .collect();
-        if past.is_empty() {
-            return Ok(());
-        }
-        self.keep_house(|tx| {
-            for (stream, origin, end) in &past {
-                tx.prepare_cached(
-                    "INSERT INTO sync_parked (origin, stream, seq, reason, table_id, detail, parked_at)
-                     SELECT origin, stream, seq, 'Ended', 0, 'it was applied before another generation of HQ took over', 0
-                     FROM sync_entry WHERE origin = ?1 AND stream = ?2 AND seq > ?3
-                     ON CONFLICT DO UPDATE SET reason = 'Ended'",
-                )?
-                .execute((origin.get(), stream.number(), end.cast_signed()))?;
-            }
-            Ok(())
-        })
+        Ok(())
     }
+}
+
+/// Marks entries that were applied before their end was known.
+fn keep_past_end(
+    tx: &Transaction<'_>,
+    (stream, origin, end): (Stream, Origin, u64),
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO sync_parked (origin, stream, seq, reason, table_id, detail, parked_at)
+         SELECT origin, stream, seq, 'Ended', 0, 'it was applied before another generation of HQ took over', 0
+         FROM sync_entry WHERE origin = ?1 AND stream = ?2 AND seq > ?3
+         ON CONFLICT DO UPDATE SET reason = 'Ended'",
+    )?
+    .execute((origin.get(), stream.number(), end.cast_signed()))?;
+    Ok(())
 }
