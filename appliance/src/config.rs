@@ -3,6 +3,7 @@
 //! One TOML file per device. A key that nobody knows is refused: a setting
 //! spelled wrong and silently ignored is found by a customer, not by us.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Broker of the parent.
     pub parent: Option<String>,
+    /// Brokers of several that may be the parent, by device.
+    pub parents: BTreeMap<String, String>,
     /// Where our own broker listens.
     pub broker_listen: Option<SocketAddr>,
     /// A broker that is already there.
@@ -152,6 +155,8 @@ struct Written {
     admission: PathBuf,
     listen: Option<String>,
     parent: Option<String>,
+    parents: Option<BTreeMap<String, String>>,
+    acting: Option<bool>,
     broker_listen: Option<String>,
     external_broker: Option<String>,
     beat_s: Option<i64>,
@@ -206,6 +211,7 @@ impl Weigh<'_> {
         Ok(Config {
             listen: self.address("listen", &listen)?,
             parent: self.broker("parent", written.parent)?,
+            parents: self.parents(written.parents.unwrap_or_default())?,
             broker_listen: written
                 .broker_listen
                 .map(|text| self.address("broker_listen", &text))
@@ -264,17 +270,37 @@ impl Weigh<'_> {
     }
 
     fn brokers(&self, written: &Written) -> Result<(), ConfigError> {
-        if written.role == DeviceRole::Pos && written.broker_listen.is_some() {
-            return self.refuse("broker_listen", "is for a back office; a pos runs no broker");
+        let acting = written.acting.unwrap_or(false);
+        if written.role == DeviceRole::Pos && written.broker_listen.is_some() && !acting {
+            return self.refuse(
+                "broker_listen",
+                "is for a back office; a pos runs no broker unless `acting` is true",
+            );
         }
         if written.role == DeviceRole::Pos && written.external_broker.is_some() {
             return self.refuse("external_broker", "is for a back office; a pos names its parent");
+        }
+        if written.parent.is_some() && written.parents.is_some() {
+            return self.refuse("parents", "and parent exclude each other; keep one");
         }
         if written.broker_listen.is_some() && written.external_broker.is_some() {
             return self
                 .refuse("external_broker", "and broker_listen exclude each other; keep one");
         }
         Ok(())
+    }
+
+    fn parents(
+        &self,
+        written: BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, ConfigError> {
+        for (device, broker) in &written {
+            self.device(device).or_else(|_| {
+                self.refuse("parents", format!("names \"{device}\", which is no device"))
+            })?;
+            self.broker("parents", Some(broker.clone()))?;
+        }
+        Ok(written)
     }
 
     fn modes(&self, written: Option<Vec<Mode>>) -> Result<Vec<Mode>, ConfigError> {
@@ -385,7 +411,7 @@ mod tests {
         let written = manual().replace("\"pos\"", "\"back-office\"");
         let alone: String = written
             .lines()
-            .filter(|line| !line.starts_with("external_broker"))
+            .filter(|line| !line.starts_with("external_broker") && !line.starts_with("parents"))
             .map(|line| format!("{line}\n"))
             .collect();
         assert_eq!(sentence(&alone), "taken");
@@ -412,6 +438,11 @@ mod tests {
             ("listen = \"here\"", "listen must be ADDRESS:PORT"),
             ("parent = \"http://x\"", "parent must be mqtt://HOST:PORT"),
             ("broker_listen = \"127.0.0.1:1\"", "broker_listen is for a back office"),
+            (
+                "parents = { \"s1/#\" = \"mqtt://x:1\" }",
+                "parents names \"s1/#\", which is no device",
+            ),
+            ("parents = { hq = \"http://x\" }", "parents must be mqtt://HOST:PORT"),
             ("modes = []", "modes must name \"checkout\", \"kiosk\", or both"),
             ("languages = [\"xx\"]", "languages names \"xx\", but there are only de, en"),
             ("panel_width_mm = 1", "panel_width_mm must lie between 50 and 3000"),

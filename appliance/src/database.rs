@@ -18,7 +18,7 @@ use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::incarnation;
 use selvedge_sync::marks::{AT_HQ, Marks};
 use selvedge_sync::open::{Migration, OpenError};
-use selvedge_sync::origin::{Origin, Role, Stream};
+use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
 use selvedge_sync::outcome::{Committed, WriteError};
 use selvedge_sync::replica::Replica;
 use selvedge_sync::standing::HubStatus;
@@ -74,6 +74,8 @@ pub struct Setup<'a> {
     pub keys: Arc<dyn DeviceKeys>,
     /// The broker where the parent listens.
     pub parent: Option<BrokerAddress>,
+    /// The brokers of several that may be the parent.
+    pub above: Vec<(DeviceId, BrokerAddress)>,
     /// The broker where our children speak.
     pub children: Option<BrokerAddress>,
     /// Milliseconds between two beats.
@@ -146,7 +148,7 @@ impl Database {
         let replica = open(setup.folder, setup.admission, setup.keys)?;
         let reader = replica.reader()?;
         let tables = Tables::load(&reader)?;
-        let has_parent = setup.parent.is_some();
+        let has_parent = setup.parent.is_some() || !setup.above.is_empty();
         let store = i64::from(replica.identity().store);
         let settings = EngineSettings {
             hub: HubSettings {
@@ -155,6 +157,7 @@ impl Database {
                 ..HubSettings::default()
             },
             parent: setup.parent,
+            above: setup.above,
             children: setup.children,
             before_beat: Some(Box::new(move |tx, now| {
                 let stated = grand_totals::state(tx, store, Moment(now.wall.0));

@@ -21,7 +21,7 @@ use selvedge_sync::admission::Admission;
 use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
-use selvedge_sync::origin::Role;
+use selvedge_sync::origin::{DeviceId, Role};
 use selvedge_sync::talk::{HubSettings, Now};
 use selvedge_transport::address::BrokerAddress;
 use selvedge_transport::broker::{self, BrokerSettings};
@@ -151,8 +151,9 @@ async fn run_device(config: Config, admission: &Admission) -> Outcome {
     };
     let keys: Arc<dyn DeviceKeys> = Arc::new(keys::load_or_make(&config.data)?);
     let parent = config.parent.as_deref().map(BrokerAddress::parse).transpose()?;
-    let setup =
-        Setup { folder: &config.data, admission, keys, parent, children, beat_ms: config.beat_ms };
+    let above = above(&config)?;
+    let beat_ms = config.beat_ms;
+    let setup = Setup { folder: &config.data, admission, keys, parent, above, children, beat_ms };
     let database = Database::start(setup, &tokio::runtime::Handle::current())?;
     let baskets = Baskets::open(&config.data.join(baskets::FILE_NAME))?;
     let address = config.listen;
@@ -169,6 +170,12 @@ async fn run_device(config: Config, admission: &Admission) -> Outcome {
     tokio::task::spawn_blocking(move || shared.database.stop()).await?;
     drop(broker);
     outcome
+}
+
+/// The brokers of those that may be the parent.
+fn above(config: &Config) -> Result<Vec<(DeviceId, BrokerAddress)>, Box<dyn std::error::Error>> {
+    let named = config.parents.iter();
+    named.map(|(device, at)| Ok((DeviceId::new(device)?, BrokerAddress::parse(at)?))).collect()
 }
 
 fn start_broker(config: &Config) -> Result<Option<BrokerChild>, Box<dyn std::error::Error>> {
@@ -191,7 +198,10 @@ fn print_status(file: &Path) -> Outcome {
     let keys: Arc<dyn DeviceKeys> = Arc::new(keys::load_or_make(&config.data)?);
     let class = keys.class().as_str();
     let replica = database::open(&config.data, &admission, keys)?;
-    let settings = HubSettings { has_parent: config.parent.is_some(), ..HubSettings::default() };
+    let settings = HubSettings {
+        has_parent: config.parent.is_some() || !config.parents.is_empty(),
+        ..HubSettings::default()
+    };
     let hub = Hub::new(&replica, settings, 0)?;
     let now = Now { wall: Millis(clock::wall_ms()), steady: Millis(clock::steady_ms()) };
     let stopped = hub.status(&replica, now);

@@ -56,6 +56,18 @@ pub const SETTINGS: &[Setting] = &[
         "Broker of the parent: the back office for a pos, HQ for a back office. Without it the device works alone.",
     ),
     setting(
+        "parents",
+        "{ s0001-b01 = \"mqtt://127.0.0.1:1883\", hq = \"mqtt://127.0.0.1:7883\" }",
+        "none",
+        "Instead of parent: brokers of several devices that may be the parent, by device id. HQ signs the order; without it the back office of the store comes before HQ.",
+    ),
+    setting(
+        "acting",
+        "false",
+        "false",
+        "Pos only: whether it may act as back office, with broker_listen. Others turn to it where HQ's signed list names it.",
+    ),
+    setting(
         "broker_listen",
         "\"127.0.0.1:1883\"",
         "none",

@@ -93,6 +93,7 @@ impl Store {
             admission: &self.admission,
             keys: Arc::new(SoftwareKeys::from_seed(headquarters::POS_SEED)),
             parent: None,
+            above: Vec::new(),
             children: None,
             beat_ms: 10_000,
         };
@@ -133,6 +134,7 @@ impl Counter {
             admission,
             keys: Arc::new(SoftwareKeys::from_seed(headquarters::POS_SEED)),
             parent: wishes.parent.map(|at| BrokerAddress::parse(at).unwrap()),
+            above: Vec::new(),
             children: None,
             beat_ms: 10_000,
         };

@@ -56,7 +56,11 @@ pub struct Figures {
 }
 
 impl Figures {
+<<<<<<< HEAD
     fn all(&self) -> [(&'static str, u64); 22] {
+=======
+    fn all(&self) -> [(&'static str, u64); 21] {
+>>>>>>> fdbbed4 (Docs of generations, the second copy and parents; a device names several parents in its settings)
         [
             ("runs", self.runs),
             ("happenings", self.happenings),
@@ -84,7 +88,11 @@ impl Figures {
         ]
     }
 
+<<<<<<< HEAD
     fn all_mut(&mut self) -> [&mut u64; 22] {
+=======
+    fn all_mut(&mut self) -> [&mut u64; 21] {
+>>>>>>> fdbbed4 (Docs of generations, the second copy and parents; a device names several parents in its settings)
         [
             &mut self.runs,
             &mut self.happenings,
