@@ -96,7 +96,8 @@ impl Coverage {
 
     /// All pairs that can be, with how often they met.
     pub fn pairs(&self) -> impl Iterator<Item = (Mishap, Phase, u64)> + '_ {
-        let pairs = Mishap::all().flat_map(|mishap| Phase::all().map(move |phase| (mishap, phase)));
+        let rolled = Mishap::all().filter(|mishap| mishap.is_rolled());
+        let pairs = rolled.flat_map(|mishap| Phase::all().map(move |phase| (mishap, phase)));
         pairs
             .filter(|pair| !IMPOSSIBLE.contains(pair))
             .map(|(mishap, phase)| (mishap, phase, self.count(mishap, phase)))

@@ -46,6 +46,8 @@ pub struct Device {
     pub admission: Vec<Row>,
     /// How often it has started.
     pub boots: u64,
+    /// Whether it keeps a second copy.
+    pub keeps_copy: bool,
     /// How many of the trade's migrations each version of its schema has.
     pub steps: Vec<usize>,
     /// The version that it runs, from 1.
@@ -91,6 +93,7 @@ impl Device {
             cut: None,
             admission: Vec::new(),
             boots: 0,
+            keeps_copy: false,
             steps: vec![migrations.len()],
             version: 1,
             keys,
@@ -163,7 +166,7 @@ impl Device {
         replica.admit(&self.admission).map_err(failed)?;
         let settings = HubSettings {
             has_parent: self.parent.is_some(),
-            second_copy: self.identity.role == Role::Hq,
+            second_copy: self.keeps_copy,
             slice_rows: SLICE_ROWS,
             ..trimming::brisk()
         };

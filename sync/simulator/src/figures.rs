@@ -56,11 +56,7 @@ pub struct Figures {
 }
 
 impl Figures {
-<<<<<<< HEAD
-    fn all(&self) -> [(&'static str, u64); 22] {
-=======
-    fn all(&self) -> [(&'static str, u64); 21] {
->>>>>>> fdbbed4 (Docs of generations, the second copy and parents; a device names several parents in its settings)
+    fn all(&self) -> [(&'static str, u64); 23] {
         [
             ("runs", self.runs),
             ("happenings", self.happenings),
@@ -88,11 +84,7 @@ impl Figures {
         ]
     }
 
-<<<<<<< HEAD
-    fn all_mut(&mut self) -> [&mut u64; 22] {
-=======
-    fn all_mut(&mut self) -> [&mut u64; 21] {
->>>>>>> fdbbed4 (Docs of generations, the second copy and parents; a device names several parents in its settings)
+    fn all_mut(&mut self) -> [&mut u64; 23] {
         [
             &mut self.runs,
             &mut self.happenings,

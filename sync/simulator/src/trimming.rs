@@ -6,6 +6,7 @@
 use crate::ledger::Vector;
 use crate::shadow::Effect;
 use crate::stage::{HQ, Stage, Verdict};
+use crate::swarm::Mishap;
 use crate::verdict::Violation;
 use selvedge_sync::changelog;
 use selvedge_sync::origin::Role;
@@ -39,7 +40,8 @@ pub fn brisk() -> HubSettings {
 /// What HQ keeps twice, and who was given a snapshot.
 #[derive(Debug, Default)]
 pub struct Trimming {
-    second_copy: Vector,
+    /// What HQ has in its second copy.
+    pub second_copy: Vector,
     heard_ms: BTreeMap<usize, i64>,
     /// Devices whose parent may have stopped waiting for them.
     counted_out: BTreeSet<usize>,
@@ -103,7 +105,10 @@ impl Stage {
     /// Every few seconds HQ's second copy catches up, and before it does nobody has trimmed more than it has.
     pub fn keep_twice(&mut self) -> Result<Option<Input>, Box<Violation>> {
         // One HQ in three has no second copy, so nothing is trimmed.
-        if self.seed.is_multiple_of(3) || self.at_ms < self.trimming.kept_ms + TWICE_EVERY_MS {
+        if self.faults.has(Mishap::RestoredHq)
+            || self.seed.is_multiple_of(3)
+            || self.at_ms < self.trimming.kept_ms + TWICE_EVERY_MS
+        {
             return Ok(None);
         }
         self.trimming.kept_ms = self.at_ms;

@@ -98,6 +98,7 @@ pub fn run_trade(
         trouble: dice.split("trouble"),
         luck: Mishap::all().map(|mishap| luck.split(mishap.name())).collect(),
     };
+    stage.devices[HQ].keeps_copy = faults.has(Mishap::RestoredHq);
     open_for_business(&mut stage, &rows)?;
     let end_ms = i64::from(size.minutes) * 60_000;
     match faults.mode {
