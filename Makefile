@@ -8,7 +8,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
-	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof
+	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof disk-trials some-disk-trials
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # nextest keeps its report in the clone, wherever cargo builds.
@@ -22,6 +22,8 @@ DAY_SEEDS := 500
 MEETINGS := 1
 # Where the long proof keeps what is done, and how many further runs of store-days it makes.
 PROOF := proof
+# Processor minutes of its trials of disks.
+PROOF_DISK_MINUTES := 60
 PROOF_SEEDS := 100000
 # How long the advisory database may take to answer.
 ADVISORIES_S := 60
@@ -35,7 +37,7 @@ demo: setup-build release ## build, and start a chain with one store on this des
 check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
 	@echo "make check: all is well"
 
-test: setup-test format lints pure tests store-days shop licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
+test: setup-test format lints pure tests store-days shop some-disk-trials licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
 bench: setup-rivals release ## print each figure beside its target (release build)
@@ -101,6 +103,13 @@ shop: binaries
 
 proof: ## go on with the long proof: store-days with all faults, until it is stopped; it adds up per build
 	cargo run --quiet --release --locked -p selvedge-simulator -- --proof $(PROOF) --seeds $(PROOF_SEEDS)
+	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials -- --proof $(PROOF) --minutes $(PROOF_DISK_MINUTES)
+
+disk-trials: ## cuts, faults and flipped bits at every operation of the engine's transactions: the whole gate
+	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials
+
+some-disk-trials:
+	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials -- --every 16
 
 licences:
 	cargo deny --locked check --hide-inclusion-graph bans licenses sources

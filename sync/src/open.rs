@@ -61,6 +61,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// It has rotted where only others can help.
+    #[error(
+        "the database {path} has rotted, and the beginning of its log is trimmed: move it aside and start this device as one that was wiped, its parent gives it a snapshot"
+    )]
+    NeedsSnapshot {
+        /// The file.
+        path: PathBuf,
+    },
     /// A setting was not taken.
     #[error(
         "the database {path} does not take {setting}: it cannot keep what is written safe there"

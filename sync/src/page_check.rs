@@ -32,6 +32,12 @@ pub fn is_rot(cause: &rusqlite::Error) -> bool {
 /// How the names begin of layers that let a log end where it is broken, whoever has broken it.
 const LENIENT: &str = "lenient-";
 
+/// Whether an error says that a page cannot be had: it has rotted, or the disk does not give it.
+pub fn is_illegible(cause: &rusqlite::Error) -> bool {
+    let unread = |failure: &ffi::Error| failure.extended_code == ffi::SQLITE_IOERR_READ;
+    is_rot(cause) || matches!(cause, rusqlite::Error::SqliteFailure(failure, _) if unread(failure))
+}
+
 /// The name of the checking layer over a layer, or over SQLite's own; None where there is no such layer.
 pub fn over(below: Option<&str>) -> Option<String> {
     layer(below, PREFIX)

@@ -11,6 +11,7 @@ use crate::{
     capture::{Mode, hold},
     changelog::{self, Appender},
     entry_reader::Reader,
+    floor,
     hlc::Millis,
     identity::Settings,
     open::{self, OpenError},
@@ -21,8 +22,10 @@ use crate::{
     rot::{beside, mark_beside},
     seal::Seal,
     take_in::{careful, park},
+    version::first8,
+    writer::WriterState,
 };
-use rusqlite::{Connection, OptionalExtension, config::DbConfig, types::Value};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, config::DbConfig, types::Value};
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -55,6 +58,8 @@ pub struct Salvage {
     pub missing: Vec<Missing>,
     /// Tables of which some rows did not read.
     pub torn_tables: Vec<String>,
+    /// Whether not even the list of lanes did read.
+    pub is_blind: bool,
 }
 
 /// Entries that did not read.
@@ -71,7 +76,7 @@ pub struct Missing {
 impl Salvage {
     /// Whether all entries that this origin has written are there.
     pub fn has_all_of(&self, origin: Origin) -> bool {
-        self.missing.iter().all(|missing| missing.origin != origin)
+        !self.is_blind && self.missing.iter().all(|missing| missing.origin != origin)
     }
 }
 
@@ -139,14 +144,25 @@ pub fn build(rotten: &Path, settings: Settings) -> Result<Salvage, OpenError> {
     let mut new = Replica::open(settings)?;
     let mut salvage = Salvage::default();
     new.salvage_admission(&old).map_err(failed)?;
-    for (origin, stream) in lanes(&old).unwrap_or_default() {
-        new.salvage_lane(&old, origin, stream, &mut salvage).map_err(failed)?;
-        if stream == Stream::CHAIN {
-            new.learn_who_counts().map_err(failed)?;
-        }
+    let (lanes, is_whole) = lanes(&old).map_err(failed)?;
+    salvage.is_blind = !is_whole;
+    let is_trimmed = is_trimmed(&old, &lanes).map_err(failed)?;
+    if !is_trimmed {
+        new.salvage_lanes(&old, lanes, &mut salvage).map_err(failed)?;
+        new.retry_parked().map_err(failed)?;
     }
-    new.retry_parked().map_err(failed)?;
-    new.salvage_own_tables(&old, &mut salvage).map_err(failed)?;
+    new.salvage_tables(&old, is_trimmed, &mut salvage).map_err(failed)?;
+    if is_trimmed && !salvage.torn_tables.is_empty() {
+        return Err(OpenError::NeedsSnapshot { path: rotten.to_owned() });
+    }
+    let own = new.identity().origin;
+    if !salvage.has_all_of(own) {
+        // Whoever has heard of what is missing here would see other entries under the same numbers.
+        let newest = new.heads.iter().filter(|((_, origin), _)| *origin == own);
+        let ticket =
+            newest.fold(1, |ticket, (_, head)| ticket ^ u64::from_be_bytes(first8(&head.chain)));
+        new.stop_writing(WriterState::Stale, ticket).map_err(failed)?;
+    }
     let emptied = new.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
     match emptied.map_err(failed)? {
         0 => Ok(salvage),
@@ -157,20 +173,43 @@ pub fn build(rotten: &Path, settings: Settings) -> Result<Salvage, OpenError> {
     }
 }
 
-/// All lanes of a log, the chain first: it names who counts.
-fn lanes(old: &Connection) -> rusqlite::Result<Vec<(Origin, Stream)>> {
+/// What was read, or nothing where the page has rotted. Any other failure is one: trying again may read more.
+fn legible<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    match read {
+        Err(cause) if page_check::is_illegible(&cause) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// All lanes of a log, the chain first, as it names who counts; and whether the list has read to its end.
+fn lanes(old: &Connection) -> rusqlite::Result<(Vec<(Origin, Stream)>, bool)> {
+    let sql = "SELECT origin, stream FROM sync_lane ORDER BY stream, origin";
     let mut lanes = Vec::new();
-    let mut select = old.prepare("SELECT origin, stream FROM sync_lane ORDER BY stream, origin")?;
+    let Some(mut select) = legible(old.prepare(sql))? else { return Ok((lanes, false)) };
     let mut rows = select.query([])?;
-    // A lane that does not read ends the list: its entries come again from others.
-    while let Ok(Some(row)) = rows.next() {
+    loop {
+        let Some(row) = legible(rows.next())? else { return Ok((lanes, false)) };
+        let Some(row) = row else { return Ok((lanes, true)) };
         if let (Some(origin), Some(stream)) =
             (Origin::new(row.get(0)?), Stream::from_number(row.get(1)?))
         {
             lanes.push((origin, stream));
         }
     }
-    Ok(lanes)
+}
+
+/// Whether the beginning of a lane is gone because everybody has it: the tables cannot be made from the log alone.
+fn is_trimmed(old: &Connection, lanes: &[(Origin, Stream)]) -> rusqlite::Result<bool> {
+    for (origin, stream) in lanes {
+        let is_trimmed = match legible(floor::floor(old, *stream, *origin))? {
+            Some(floor) => floor.seq > 0,
+            None => legible(kept(old, *origin, *stream, 1))?.flatten().is_none(),
+        };
+        if is_trimmed {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// An entry of a log that may not read.
@@ -200,15 +239,33 @@ fn kept(
 impl Replica {
     fn salvage_admission(&mut self, old: &Connection) -> rusqlite::Result<()> {
         let mut rows: Vec<Vec<u8>> = Vec::new();
-        if let Ok(mut select) = old.prepare("SELECT row FROM sync_admitted")
-            && let Ok(mut found) = select.query([])
-        {
-            while let Ok(Some(row)) = found.next() {
-                rows.extend(row.get(0).ok());
+        if let Some(mut select) = legible(old.prepare("SELECT row FROM sync_admitted"))? {
+            let mut found = select.query([])?;
+            while let Some(Some(row)) = legible(found.next())? {
+                rows.push(row.get(0)?);
             }
         }
         let rows: Vec<_> = rows.iter().filter_map(|row| Row::from_bytes(row).ok()).collect();
         self.admit(&rows).map(drop)
+    }
+
+    /// Applies the entries of all lanes again. Those of some name who counts, and so which others can be applied.
+    fn salvage_lanes(
+        &mut self,
+        old: &Connection,
+        mut lanes: Vec<(Origin, Stream)>,
+        salvage: &mut Salvage,
+    ) -> rusqlite::Result<()> {
+        while let Some(next) =
+            lanes.iter().position(|(origin, _)| self.origins.known.contains_key(origin))
+        {
+            let (origin, stream) = lanes.remove(next);
+            self.salvage_lane(old, origin, stream, salvage)?;
+            self.learn_who_counts()?;
+        }
+        let left = lanes.into_iter();
+        salvage.missing.extend(left.map(|(origin, stream)| Missing { origin, stream, from: 1 }));
+        Ok(())
     }
 
     /// Applies the entries of a lane again, as far as they read.
@@ -258,13 +315,13 @@ impl Replica {
         let mut log = Appender::new(&tx)?;
         let mut prepared = Prepared::new(&tx);
         while end.is_none() && head.seq - first < ENTRIES_AT_ONCE {
-            let next = match kept(old, origin, stream, head.seq + 1) {
-                Ok(Some(next)) => next,
-                Ok(None) => {
-                    end = Some(!goes_on(old, origin, stream, head.seq));
+            let next = match legible(kept(old, origin, stream, head.seq + 1))? {
+                Some(Some(next)) => next,
+                Some(None) => {
+                    end = Some(!goes_on(old, origin, stream, head.seq)?);
                     break;
                 }
-                Err(_) => {
+                None => {
                     end = Some(false);
                     break;
                 }
@@ -312,12 +369,11 @@ impl Replica {
     ) -> rusqlite::Result<()> {
         let head = self.head(stream, origin);
         let mut seals: Vec<(Seal, u64)> = Vec::new();
-        let mut select = old.prepare(
-            "SELECT seq, session, age, signature, bytes FROM sync_seal
-             WHERE origin = ?1 AND stream = ?2 AND seq <= ?3 ORDER BY seq",
-        )?;
+        let sql = "SELECT seq, session, age, signature, bytes FROM sync_seal
+                   WHERE origin = ?1 AND stream = ?2 AND seq <= ?3 ORDER BY seq";
+        let Some(mut select) = legible(old.prepare(sql))? else { return Ok(()) };
         let mut rows = select.query((origin.get(), stream.number(), head.seq.cast_signed()))?;
-        while let Ok(Some(row)) = rows.next() {
+        while let Some(Some(row)) = legible(rows.next())? {
             let seal = Seal {
                 seq: row.get::<_, i64>(0)?.cast_unsigned(),
                 session: row.get::<_, i64>(1)?.cast_unsigned(),
@@ -333,14 +389,16 @@ impl Replica {
         })
     }
 
-    /// Copies what is not replicated and did not come back with the log.
-    fn salvage_own_tables(
+    /// Copies what is not replicated and did not come back with the log; all that there is where that is trimmed.
+    fn salvage_tables(
         &mut self,
         old: &Connection,
+        all: bool,
         salvage: &mut Salvage,
     ) -> rusqlite::Result<()> {
-        let replicated: BTreeSet<String> =
+        let mut made: BTreeSet<String> =
             self.tables.all().iter().map(|table| table.name.clone()).collect();
+        made.extend(MADE_AGAIN.map(str::to_owned));
         let names: Vec<String> = self
             .db
             .prepare(
@@ -352,7 +410,7 @@ impl Replica {
         self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         self.db.execute_batch("PRAGMA foreign_keys=OFF")?;
         for name in names {
-            if MADE_AGAIN.contains(&name.as_str()) || replicated.contains(&name) {
+            if !all && made.contains(&name) {
                 continue;
             }
             let (rows, whole) = self.keep_house(|db| copy(old, db, &name))?;
@@ -367,7 +425,7 @@ impl Replica {
 }
 
 /// Whether a lane has entries behind a place, or that cannot be known.
-fn goes_on(old: &Connection, origin: Origin, stream: Stream, seq: u64) -> bool {
+fn goes_on(old: &Connection, origin: Origin, stream: Stream, seq: u64) -> rusqlite::Result<bool> {
     let found = old
         .prepare_cached(
             "SELECT 1 FROM sync_log, (SELECT lane FROM sync_lane WHERE origin = ?1 AND stream = ?2)
@@ -378,15 +436,21 @@ fn goes_on(old: &Connection, origin: Origin, stream: Stream, seq: u64) -> bool {
                 .query_row((origin.get(), stream.number(), seq.cast_signed()), |_| Ok(()))
                 .optional()
         });
-    !matches!(found, Ok(None))
+    Ok(legible(found)?.is_none_or(|behind| behind.is_some()))
 }
 
 /// Copies the rows of a table that are not there yet: how many, and whether all of them have read.
 fn copy(old: &Connection, new: &Connection, table: &str) -> rusqlite::Result<(u64, bool)> {
     let quoted = table.replace('"', "\"\"");
-    let Ok(mut select) = old.prepare(&format!("SELECT * FROM \"{quoted}\"")) else {
-        // A newer build has made it, or the schema did not read.
-        return Ok((0, true));
+    let mut select = match old.prepare(&format!("SELECT * FROM \"{quoted}\"")) {
+        // A newer build has made it.
+        Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+            return Ok((0, true));
+        }
+        select => match legible(select)? {
+            Some(select) => select,
+            None => return Ok((0, false)),
+        },
     };
     let columns: Vec<String> =
         select.column_names().map(|name| name.replace('"', "\"\"")).collect();
@@ -395,18 +459,17 @@ fn copy(old: &Connection, new: &Connection, table: &str) -> rusqlite::Result<(u6
         "INSERT OR IGNORE INTO \"{quoted}\" (\"{}\") VALUES ({places})",
         columns.join("\", \"")
     ))?;
-    let Ok(mut rows) = select.query([]) else { return Ok((0, false)) };
+    let mut rows = select.query([])?;
     let mut copied = 0;
     loop {
-        match rows.next() {
-            Ok(Some(row)) => {
+        match legible(rows.next())? {
+            Some(Some(row)) => {
                 let values: Vec<Value> =
                     (0..columns.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?;
                 copied += insert.execute(rusqlite::params_from_iter(values))? as u64;
             }
-            Ok(None) => return Ok((copied, true)),
-            Err(cause) if page_check::is_rot(&cause) => return Ok((copied, false)),
-            Err(cause) => return Err(cause),
+            Some(None) => return Ok((copied, true)),
+            None => return Ok((copied, false)),
         }
     }
 }

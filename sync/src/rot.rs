@@ -36,6 +36,10 @@ impl Replica {
         if self.halted().is_some() {
             return Ok(false);
         }
+        if page_check::has_met_rot(self.db()) {
+            self.notice_rot();
+            return Ok(true);
+        }
         match scrub.step(self.db(), now) {
             Ok(Found::Nothing) => Ok(false),
             Ok(Found::Rot { page }) => {

@@ -73,6 +73,11 @@ impl Drive {
         self.spindle.borrow().platter.clone()
     }
 
+    /// Does something to what the disk holds, past all connections.
+    pub fn touch<T>(&self, deed: impl FnOnce(&mut Platter) -> T) -> T {
+        deed(&mut self.spindle.borrow_mut().platter)
+    }
+
     /// The power goes after this many further operations.
     pub fn cut_after(&self, operations: u64) {
         self.spindle.borrow_mut().platter.cut_after(operations);

@@ -81,3 +81,13 @@ pub mod crew;
 pub mod proof;
 
 pub mod mutants;
+
+pub mod trials;
+
+pub mod memory;
+
+pub mod promise;
+
+pub mod engine_trials;
+
+pub mod flips;

@@ -137,9 +137,66 @@ pub struct Platter {
     failure: Option<Failure>,
     capacity_bytes: Option<usize>,
     dark: bool,
+    film: Option<Vec<Platter>>,
 }
 
 impl Platter {
+    /// Keeps what it holds before each operation from now on.
+    pub fn film(&mut self) {
+        self.film = Some(Vec::new());
+    }
+
+    /// Pictures taken so far.
+    pub fn filmed(&self) -> usize {
+        self.film.as_ref().map_or(0, Vec::len)
+    }
+
+    /// All pictures, and what it holds now as the last one.
+    pub fn take_film(&mut self) -> Vec<Platter> {
+        let mut film = self.film.take().unwrap_or_default();
+        film.push(self.clone());
+        film
+    }
+
+    /// A hash of all names and of what their files show.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut all = blake3::Hasher::new();
+        for (name, file) in &self.names {
+            let bytes = self.files[*file].seen.to_bytes();
+            all.update(name.as_bytes()).update(&(bytes.len() as u64).to_be_bytes()).update(&bytes);
+        }
+        *all.finalize().as_bytes()
+    }
+
+    /// Flips a bit of a file, as rot does: whoever reads sees it, and a power cut leaves it. False where no bit is.
+    pub fn flip(&mut self, name: &str, bit: usize) -> bool {
+        let Some(file) = self.find(name).map(|file| &mut self.files[file.0]) else { return false };
+        let there = bit / 8 < file.seen.len();
+        for side in [&mut file.seen, &mut file.durable] {
+            let mut byte = [0];
+            if side.read(bit / 8, &mut byte) == 1 {
+                side.write(bit / 8, &[byte[0] ^ 1 << (bit % 8)]);
+            }
+        }
+        there
+    }
+
+    /// Puts other bytes in the place of some of a file, past all writing.
+    pub fn overwrite(&mut self, name: &str, at: usize, bytes: &[u8]) {
+        if let Some(file) = self.find(name).map(|file| &mut self.files[file.0]) {
+            file.seen.write(at, bytes);
+            file.durable.write(at, bytes);
+        }
+    }
+
+    /// Moves a file to another name at once, durable.
+    pub fn move_name(&mut self, from: &str, to: &str) -> bool {
+        self.sync_names();
+        let moved = self.names.remove(from).map(|file| self.names.insert(to.to_owned(), file));
+        self.durable_names = self.names.clone();
+        moved.is_some()
+    }
+
     /// The power goes after this many further operations: that one and all later fail.
     pub fn cut_after(&mut self, operations: u64) {
         self.cut_at = Some(self.counts.operations + operations + 1);
@@ -210,6 +267,10 @@ impl Platter {
     fn step(&mut self, operation: Operation) -> Result<(), Refusal> {
         if self.dark {
             return Err(Refusal::Io);
+        }
+        if let Some(mut film) = self.film.take() {
+            film.push(self.clone());
+            self.film = Some(film);
         }
         self.counts.operations += 1;
         let now = self.counts.operations;
