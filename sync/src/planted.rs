@@ -191,9 +191,7 @@ impl Fault {
         Fault::ViewNotVerified,
         Fault::TrimmedTooFar,
         Fault::WatermarkAboveSecondCopy,
-        Fault::LeaseForgotten,
         Fault::FloorOffByOne,
-        Fault::SnapshotNotVerified,
         Fault::SnapshotLeavesRowsOut,
     ];
 }
