@@ -10,6 +10,10 @@ pub mod apply;
 
 pub mod ingest;
 
+pub mod column;
+
+pub mod register;
+
 pub mod latency;
 
 pub mod idle;
@@ -38,6 +42,8 @@ const BENCHES: &[(&str, Measure)] = &[
     ("payload", payload::measure),
     ("apply", apply::measure),
     ("ingest", ingest::measure),
+    ("column", column::measure),
+    ("register", register::measure),
     ("latency", latency::measure),
     ("idle", idle::measure),
     ("paint", paint::measure),

@@ -107,13 +107,19 @@ impl BenchDesk {
 
 /// HQ and a pos that know each other and nothing else.
 pub fn pair(ground: &Ground) -> Result<(Replica, Replica), Fault> {
+    pair_of(ground, &[])
+}
+
+/// The same, with these migrations behind the trade's.
+pub fn pair_of(ground: &Ground, newer: &[Migration]) -> Result<(Replica, Replica), Fault> {
     let authority = SoftwareKeys::from_seed([1; 32]);
     let hq_keys = SoftwareKeys::from_seed([2; 32]);
     let pos_keys = SoftwareKeys::from_seed([3; 32]);
     let hq_row = row(1, "hq", 0, Role::Hq, &hq_keys, &authority)?;
     let pos_row = row(2, "s0001-p01", STORE, Role::Pos, &pos_keys, &authority)?;
-    let mut hq = open(ground, "hq.db", &hq_row, hq_keys, &authority)?;
-    let mut pos = open(ground, "pos.db", &pos_row, pos_keys, &authority)?;
+    let all = [&trade_migrations()[..], newer].concat();
+    let mut hq = open(ground, &all, "hq.db", &hq_row, hq_keys, &authority)?;
+    let mut pos = open(ground, &all, "pos.db", &pos_row, pos_keys, &authority)?;
     let rows = [hq_row, pos_row];
     hq.admit(&rows)?;
     pos.admit(&rows)?;
@@ -175,6 +181,7 @@ fn row(
 
 fn open(
     ground: &Ground,
+    migrations: &[Migration],
     file: &str,
     row: &Row,
     keys: SoftwareKeys,
@@ -192,7 +199,7 @@ fn open(
         vfs: ground.vfs.clone(),
         identity,
         keys: Arc::new(keys),
-        migrations: trade_migrations(),
+        migrations: migrations.to_vec(),
         cache_kib: 16 * 1_024,
     })?)
 }

@@ -278,7 +278,6 @@ fn merge_row(
         let what = format!("{}: the marks of a row are never carried", table.name);
         return Err(park(Reason::Constraint, table.id, what));
     }
-    let key = key_of(table, op, values);
     let keys = table.layout.key.len();
     let (seen, new) = match op {
         Op::Insert => {
@@ -288,7 +287,7 @@ fn merge_row(
             let added =
                 execute(prepared.adding(table)?, &row).map_err(|cause| refused(table, cause))?;
             if added == 1 {
-                return Ok(scope.is_awaited(table.id, &key));
+                return Ok(scope.is_awaited(table.id, &key_of(table, op, values)));
             }
             let live = |at: &usize| {
                 !table.layout.key.contains(at) && *at != column && table.places[*at].is_some()
@@ -310,6 +309,7 @@ fn merge_row(
             (Some(seen), columns(mask).zip(new.iter().copied()).collect())
         }
     };
+    let key = key_of(table, op, values);
     let written = Written { key, seen, columns: new, gone, again: false };
     let merged = merge::merge(&scope.site(table, source), &written);
     match merged.map_err(|cause| refused(table, cause))? {

@@ -78,8 +78,8 @@ pub(crate) fn change_fast(
     }
     let here = new.len();
     statement.raw_bind_parameter(here + 1, mask.cast_signed())?;
-    statement.raw_bind_parameter(here + 2, &seen.to_bytes()[..])?;
-    statement.raw_bind_parameter(here + 3, &mark.to_bytes()[..])?;
+    statement.raw_bind_parameter(here + 2, seen.to_number())?;
+    statement.raw_bind_parameter(here + 3, mark.to_number())?;
     for (value, at) in key.iter().zip(here + 4..) {
         statement.raw_bind_parameter(at, value)?;
     }

@@ -55,6 +55,18 @@ impl Mark {
         [a, b, c, d, e, f, g]
     }
 
+    /// The same as one number: SQLite need not copy it.
+    pub fn to_number(self) -> i64 {
+        i64::from(self.version) << 24 | i64::from(self.origin.get())
+    }
+
+    /// Reads such a number; None when it is no mark.
+    pub fn from_number(number: i64) -> Option<Mark> {
+        let version = u32::try_from(number >> 24).ok()?;
+        let origin = Origin::new(u32::try_from(number & 0xff_ffff).ok()?)?;
+        (version > 0).then_some(Mark { version, origin })
+    }
+
     /// Reads such bytes; None when they are no mark.
     pub fn from_bytes(bytes: &[u8]) -> Option<Mark> {
         let [a, b, c, d, e, f, g] = *<&[u8; MARK_BYTES]>::try_from(bytes).ok()?;
@@ -144,24 +156,29 @@ pub fn register(db: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     db.create_scalar_function("sync_saw", 3, flags, |given| {
         let (bytes, mask, mark) = arguments(given)?;
-        Ok(columns(mask).all(|column| raw_mark(bytes, column) == Some(mark)))
+        let Some(mark) = mark.map(Mark::to_bytes) else { return Ok(false) };
+        Ok(columns(mask).all(|column| raw_mark(bytes, column) == Some(&mark)))
     })?;
     db.create_scalar_function("sync_wrote", 3, flags, |given| {
         let (bytes, mask, mark) = arguments(given)?;
-        let mark = Mark::from_bytes(mark);
         let (Some(mut marks), Some(mark)) = (Marks::parse(bytes), mark) else { return Ok(None) };
         columns(mask).for_each(|column| marks.write(column.into(), mark));
         Ok(Some(marks.to_bytes()))
     })
 }
 
-fn arguments<'c>(given: &'c Context<'_>) -> rusqlite::Result<(&'c [u8], i64, &'c [u8])> {
-    let blob = |at| given.get_raw(at).as_blob().map_err(rusqlite::Error::from);
-    Ok((blob(0)?, given.get(1)?, blob(2)?))
+fn arguments<'c>(given: &'c Context<'_>) -> rusqlite::Result<(&'c [u8], i64, Option<Mark>)> {
+    let marks = given.get_raw(0).as_blob().map_err(rusqlite::Error::from)?;
+    Ok((marks, given.get(1)?, Mark::from_number(given.get(2)?)))
 }
 
 fn columns(mask: i64) -> impl Iterator<Item = u8> {
-    (0..62).filter(move |column| mask >> column & 1 == 1)
+    let mut left = mask.cast_unsigned();
+    std::iter::from_fn(move || {
+        let column = left.trailing_zeros() as u8;
+        left &= left.wrapping_sub(1);
+        (column < 62).then_some(column)
+    })
 }
 
 /// The bytes of a column's mark, without reading the others.
@@ -213,7 +230,7 @@ mod tests {
         marks.write(4, mark(7, 2));
         let sql = "SELECT sync_saw(?1, ?2, ?3), sync_wrote(?1, ?2, ?4)";
         let ask = |mask: i64, seen: Mark, new: Mark| {
-            let given = (marks.to_bytes(), mask, seen.to_bytes(), new.to_bytes());
+            let given = (marks.to_bytes(), mask, seen.to_number(), new.to_number());
             db.query_row(sql, given, |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
         };
         let (saw, wrote): (bool, Vec<u8>) = ask(0b1_0000, mark(7, 2), mark(8, 3));
@@ -231,6 +248,7 @@ mod tests {
         ) {
             let (one, two) = (mark(one.0, one.1), mark(two.0, two.1));
             prop_assert_eq!(Mark::from_bytes(&one.to_bytes()), Some(one));
+            prop_assert_eq!(Mark::from_number(one.to_number()), Some(one));
             prop_assert_eq!(one.cmp(&two), one.to_bytes().cmp(&two.to_bytes()));
         }
 
