@@ -36,7 +36,7 @@ use std::{
 const ENTRIES_AT_ONCE: u64 = 500;
 
 /// Tables that are made again with the log, or by opening.
-const MADE_AGAIN: [&str; 8] = [
+const MADE_AGAIN: [&str; 14] = [
     "sync_log",
     "sync_lane",
     "sync_head",
@@ -45,6 +45,12 @@ const MADE_AGAIN: [&str; 8] = [
     "sync_migration",
     "replicated",
     "replicated_column",
+    "replicated_epoch",
+    "replicated_ended",
+    "replicated_renamed",
+    "sync_table",
+    "sync_column",
+    "sync_ahead",
 ];
 
 /// What a rotten database has given.
