@@ -12,7 +12,7 @@ use selvedge_sync::hlc::Millis;
 use selvedge_sync::origin::{Role, Stream};
 use selvedge_sync::outcome::WriteError;
 use selvedge_sync::private::{self, PrivateError};
-use selvedge_sync::rights::{Holder, Right};
+use selvedge_sync::rights::{Holder, LOST_AFTER_MS, Right};
 use selvedge_sync::talk::Input;
 use selvedge_sync::view::Rows;
 
@@ -109,20 +109,42 @@ impl Stage {
         let borrower = if whom == 0 { HQ } else { children[whom - 1] };
         let borrower = self.devices[borrower].identity.holder();
         let none_yet = |tx: &Transaction<'_>| {
-            let sql = "SELECT ifnull(sum(issued - spent - overdrawn), 0) FROM right_total WHERE pool = ?1 AND item = ?2";
+            let sql = "SELECT ifnull(sum(units), 0) FROM right_balance
+                       WHERE pool = ?1 AND store = ?1 AND item = ?2 AND lease = 0";
             tx.prepare_cached(sql)?.query_row((right.pool, right.item), |row| row.get::<_, i64>(0))
         };
-        let done = self.beside(device, |tx, me, at| {
+        let done: Option<Option<(String, i64, i64)>> = self.beside(device, |tx, me, at| {
             if what == 0 || none_yet(tx)? <= 0 {
                 escrow::issue(tx, me, right, units, at)?;
             } else if what < 6 {
                 escrow::grant(tx, me, right, units, &borrower, at + lasts, at)?;
             } else if let Some(lease) = escrow::to_take_back(tx, me, at)?.first() {
                 escrow::take_back(tx, me, *lease, at)?;
+                let sql = "SELECT to_device, until FROM right_move WHERE id = ?1";
+                return Ok(Some(
+                    tx.query_row(sql, [lease], |row| Ok((row.get(0)?, row.get(1)?, at)))?,
+                ));
             }
-            Ok(())
-        });
-        done.map(drop)
+            Ok(None)
+        })?;
+        match done.flatten() {
+            Some((borrower, until, at)) => self.look_at_reclaim(device, &borrower, until, at),
+            None => Ok(()),
+        }
+    }
+
+    /// What was lent is taken back only where its holder cannot spend it any more, or is long lost.
+    fn look_at_reclaim(&self, device: usize, borrower: &str, until: i64, at: i64) -> Verdict {
+        let Some(holder) = self.devices.iter().find(|other| other.name() == borrower) else {
+            return Ok(());
+        };
+        let Some(running) = &holder.running else { return Ok(()) };
+        let may_spend = running.replica.lease_time(holder.now(self.at_ms).wall) < until;
+        if may_spend && at < until + LOST_AFTER_MS {
+            let what = format!("rights were taken back from {borrower}, who may still spend them");
+            return Err(self.violation("I8", device, what));
+        }
+        Ok(())
     }
 
     /// A checkout takes units, with or without rights; HQ takes only what it has. What has ended goes back first.
