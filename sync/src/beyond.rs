@@ -54,18 +54,14 @@ impl Replica {
             }
         }
         self.beyond_is_stated = !unsealed;
-        found.sort_by_key(|(store, beyond)| (*store, beyond.origin, beyond.stream));
-        for of_store in found.chunk_by(|one, next| one.0 == next.0) {
+        for (store, beyond) in &found {
             self.write(now, |tx| {
-                for (store, beyond) in of_store {
-                    let Beyond { origin, stream, seq, chain8 } = beyond;
-                    tx.execute(
-                        "INSERT INTO beyond_cut (id, store, origin, of_stream, seq, chain8)
-                         VALUES (row_id(), ?1, ?2, ?3, ?4, ?5)",
-                        (store, origin.get(), stream.number(), seq.cast_signed(), chain8),
-                    )?;
-                }
-                Ok(())
+                let Beyond { origin, stream, seq, chain8 } = beyond;
+                tx.execute(
+                    "INSERT INTO beyond_cut (id, store, origin, of_stream, seq, chain8)
+                     VALUES (row_id(), ?1, ?2, ?3, ?4, ?5)",
+                    (store, origin.get(), stream.number(), seq.cast_signed(), chain8),
+                )
             })?;
         }
         Ok(!found.is_empty())

@@ -23,7 +23,7 @@ const CACHE_KIB: u32 = 512;
 pub fn open(mut settings: Settings) -> Result<Replica, OpenError> {
     let first = settings.path.clone();
     let mut rows = Vec::new();
-    let mut predecessor: Option<(PathBuf, Origin)> = None;
+    let mut predecessors: Vec<(PathBuf, Origin)> = Vec::new();
     loop {
         if !exists(&settings)? {
             break;
@@ -33,12 +33,12 @@ pub fn open(mut settings: Settings) -> Result<Replica, OpenError> {
         let Some(successor) = successor(&db).map_err(failed)? else { break };
         let known = origins::rows(&db, &settings.identity.authority).map_err(failed)?;
         rows = known.into_values().collect();
-        predecessor = Some((settings.path.clone(), settings.identity.origin));
+        predecessors.push((settings.path.clone(), settings.identity.origin));
         settings.path = beside(&first, successor);
         settings.identity.origin = successor;
     }
     let mut replica = Replica::open(settings)?;
-    replica.predecessor = predecessor;
+    replica.predecessors = predecessors;
     if !rows.is_empty() {
         let path = replica.path().to_owned();
         replica.admit(&rows).map_err(|cause| OpenError::Sqlite { path, cause })?;

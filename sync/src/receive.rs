@@ -46,6 +46,8 @@ impl Replica {
             }
         };
         for (key, head) in draft.heads {
+            let beyond = self.limit(key.0, key.1).is_some_and(|limit| head.seq > limit);
+            self.beyond_is_stated &= !beyond;
             let before = self.heads.insert(key, head);
             assert!(before.is_none_or(|before| before.seq <= head.seq), "a vector never falls");
         }

@@ -1,11 +1,12 @@
 //! Writes anew what nobody took under the old origin
 //!
 //! When a device goes on under another origin, what it had written under the old one and its parent has not taken is
-//! written again, entry by entry and before anything else. Ids of the old origin from the fork on are redrawn: the same
-//! counter under the new origin, so what referred to another of these entries still does. Beside its rows each such entry
-//! says which one it was.
+//! written again, entry by entry and before anything else. Beside its rows each such entry says which one it was.
+//!
+//! Ids that were drawn in it are drawn anew, for others may have taken another past with the same ids. They come from the
+//! old entry alone: two boxes with one image write the same rows for what both had, and others for what each had alone.
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::{
     changelog,
@@ -18,6 +19,7 @@ use crate::{
     origin::{Origin, Stream},
     outcome::WriteError,
     planted::{self, Fault},
+    reissued::redrawn,
     replica::Replica,
     row_id,
     tables::{Table, Tables},
@@ -25,18 +27,19 @@ use crate::{
     writer::{Writer, WriterState},
 };
 
-/// Where the first entry that is written anew is remembered to end, by stream.
+/// How far a tail was written anew is kept under this name, with its origin and stream.
 const PROGRESS: &str = "reissued/";
 
 /// The part of an old log that nobody took.
 struct Tail {
+    old: Origin,
     stream: Stream,
     /// The last entry that others took.
     common: u64,
     /// The last entry of the old log.
     last: u64,
-    /// Ids from this counter on were drawn in the tail.
-    floor: u64,
+    /// Of each entry behind the common one the first counter that it could draw, and the chain value up to it.
+    drawn: Vec<(u64, [u8; 32])>,
 }
 
 impl Replica {
@@ -44,12 +47,12 @@ impl Replica {
     /// when its own history is here; again after a failure.
     pub(crate) fn write_anew(&mut self, now: Millis) -> Result<u64, ReissueError> {
         let mut written = 0;
-        if let Some((path, old)) = self.predecessor.clone()
-            && !planted::is(Fault::TailDropped)
-        {
+        let predecessors = self.predecessors.clone();
+        // One that did not come to it has left the tail of the one before it to us.
+        for (path, old) in predecessors.into_iter().filter(|_| !planted::is(Fault::TailDropped)) {
             let reader = open::reader(&path, self.vfs.as_deref(), old)?;
             for tail in tails(self, &reader, old)? {
-                written += self.write_tail(now, &reader, old, &tail)?;
+                written += self.write_tail(now, &reader, &tail)?;
             }
         }
         let writer = Writer { state: WriterState::Ready, ..self.writer };
@@ -62,40 +65,28 @@ impl Replica {
         &mut self,
         now: Millis,
         reader: &Connection,
-        old: Origin,
         tail: &Tail,
     ) -> Result<u64, ReissueError> {
-        let progress = format!("{PROGRESS}{old}/{}", tail.stream.number());
-        let done: Option<i64> = rusqlite::OptionalExtension::optional(self.db().query_row(
-            "SELECT value FROM sync_meta WHERE name = ?1",
-            [&progress],
-            |row| row.get(0),
-        ))?;
+        let progress = format!("{PROGRESS}{}/{}", tail.old, tail.stream.number());
+        let ask = "SELECT value FROM sync_meta WHERE name = ?1";
+        let done: Option<i64> =
+            self.db().query_row(ask, [&progress], |row| row.get(0)).optional()?;
         let from = tail.common.max(done.unwrap_or(0).cast_unsigned()) + 1;
+        let (tables, store) = (self.tables().clone(), self.identity().store);
         let mut written = 0;
         for seq in from..=tail.last {
-            let chain = changelog::chain_at(reader, tail.stream, old, seq)?;
-            let bytes = changelog::read(reader, tail.stream, old, seq, 1, u64::MAX)?;
+            let chain = changelog::chain_at(reader, tail.stream, tail.old, seq)?;
+            let bytes = changelog::read(reader, tail.stream, tail.old, seq, 1, u64::MAX)?;
             let bytes = bytes.first().expect("an entry of the log is there");
-            let anew =
-                Anew { old, tail, new: self.identity().origin, store: self.identity().store };
-            let (tables, counter) = (self.tables().clone(), self.counter.clone());
-            let next = anew.next_counter(&tables, bytes).max(counter.next());
-            if let Some(base) = anew.base(bytes) {
-                counter.set(base.max(1));
-            }
-            let entry = (seq, &chain, &bytes[..]);
+            self.writes_anew = true;
             let done = self.write_anyhow(now, Ext::NONE, |tx| {
-                counter.set(next);
-                anew.write(tx, &tables, entry)?;
+                tail.write(tx, &tables, store, (seq, &chain, bytes))?;
                 tx.execute(
                     "INSERT OR REPLACE INTO sync_meta (name, value) VALUES (?1, ?2)",
                     (&progress, seq.cast_signed()),
                 )
             });
-            if done.is_err() {
-                self.counter.set(next);
-            }
+            self.writes_anew = false;
             written += u64::from(done?.entry.is_some());
         }
         Ok(written)
@@ -131,11 +122,15 @@ fn tails(replica: &Replica, reader: &Connection, old: Origin) -> rusqlite::Resul
             continue;
         }
         let common = common_point(replica, reader, old, stream, head.seq)?;
+        let mut drawn = Vec::new();
+        for seq in common + 1..=head.seq {
+            let bytes = changelog::read(reader, stream, old, seq, 1, u64::MAX)?;
+            let entry = bytes.first().and_then(|bytes| Reader::open(bytes, old).ok());
+            let chain = changelog::chain_at(reader, stream, old, seq)?;
+            drawn.extend(entry.map(|entry| (entry.header().base, chain)));
+        }
         if common < head.seq {
-            let first = changelog::read(reader, stream, old, common + 1, 1, u64::MAX)?;
-            let base = first.first().and_then(|bytes| Reader::open(bytes, old).ok());
-            let floor = base.map_or(0, |reader| reader.header().base);
-            tails.push(Tail { stream, common, last: head.seq, floor });
+            tails.push(Tail { old, stream, common, last: head.seq, drawn });
         }
     }
     Ok(tails)
@@ -165,67 +160,30 @@ fn common_point(
     Ok(same)
 }
 
-/// One entry that is written anew.
-struct Anew<'t> {
-    old: Origin,
-    new: Origin,
-    store: u32,
-    tail: &'t Tail,
-}
-
-impl Anew<'_> {
-    fn base(&self, bytes: &[u8]) -> Option<u64> {
-        Reader::open(bytes, self.old).ok().map(|reader| reader.header().base)
-    }
-
-    /// One more than the highest counter of the ids that the entry has drawn.
-    fn next_counter(&self, tables: &Tables, bytes: &[u8]) -> u64 {
-        let mut next = self.base(bytes).unwrap_or(1).max(1);
-        let Ok(mut reader) = Reader::open(bytes, self.old) else { return next };
-        let mut values = Vec::new();
-        while let Ok(Some(run)) = reader.next_run() {
-            let Some(table) = tables.numbered(run.table) else { continue };
-            while let Ok(Some(_)) = reader.next_row(&table.layout, &mut values) {
-                let ids = values.iter().filter_map(|value| match value.to_value() {
-                    Value::Int(id) if row_id::unpack(id).0 == i64::from(self.old.get()) => {
-                        Some(row_id::unpack(id).1)
-                    }
-                    _ => None,
-                });
-                next = ids.fold(next, |next, counter| next.max(counter + 1));
-            }
-        }
-        next
-    }
-
-    /// Writes its rows, and what it was.
+impl Tail {
+    /// Writes the rows of an entry, and what it was.
     fn write(
         &self,
         tx: &Transaction<'_>,
         tables: &Tables,
+        store: u32,
         (seq, chain, bytes): (u64, &[u8; 32], &[u8]),
     ) -> rusqlite::Result<()> {
+        let key = (self.old.get(), self.stream.number(), seq.cast_signed(), chain);
         let there = tx
             .prepare_cached(
                 "SELECT 1 FROM reissued WHERE (of_origin, of_stream, of_seq, of_chain) = (?1, ?2, ?3, ?4)",
             )?
-            .exists((self.old.get(), self.tail.stream.number(), seq.cast_signed(), chain))?;
+            .exists(key)?;
         let Ok(mut reader) = Reader::open(bytes, self.old) else { return Ok(()) };
         if there {
             return Ok(());
         }
         tx.prepare_cached(
-            "INSERT INTO reissued (of_origin, of_stream, of_seq, of_chain, store, origin)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO reissued (of_origin, of_stream, of_seq, of_chain, store)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute((
-            self.old.get(),
-            self.tail.stream.number(),
-            seq.cast_signed(),
-            chain,
-            self.store,
-            self.new.get(),
-        ))?;
+        .execute((key.0, key.1, key.2, key.3, store))?;
         let mut values = Vec::new();
         while let Ok(Some(run)) = reader.next_run() {
             let Some(table) = tables.numbered(run.table) else { continue };
@@ -260,15 +218,13 @@ impl Anew<'_> {
         if op == Op::Update && mask == 0 {
             return Ok(());
         }
+        // The marks of a register row are never carried; the engine sets them.
+        if let Some(marks) = table.layout.marks.filter(|_| op == Op::Insert) {
+            row[marks] = Value::Bytes(Vec::new());
+        }
         let sql = match op {
-            Op::Insert => {
-                count_anew(tx, table, &mut row)?;
-                // The marks of a register row are never carried; the engine sets them.
-                if let Some(marks) = table.layout.marks {
-                    row[marks] = Value::Bytes(Vec::new());
-                }
-                if table.rule.only_adds() { table.insert.clone() } else { table.upsert.clone() }
-            }
+            Op::Insert if table.rule.only_adds() => table.insert.clone(),
+            Op::Insert => table.upsert.clone(),
             Op::Update => {
                 row.rotate_left(table.layout.key.len());
                 table.update(mask)
@@ -283,36 +239,16 @@ impl Anew<'_> {
     }
 
     fn redraw(&self, value: &mut Value) {
-        if let Value::Int(id) = value {
-            let (writer, counter) = row_id::unpack(*id);
-            if writer == i64::from(self.old.get()) && counter >= self.tail.floor {
-                *id = row_id::pack(self.new, counter);
-            }
+        let Value::Int(id) = value else { return };
+        let (writer, counter) = row_id::unpack(*id);
+        if writer != i64::from(self.old.get()) {
+            return;
+        }
+        let after = self.drawn.partition_point(|(base, _)| *base <= counter);
+        if let Some(at) = after.checked_sub(1) {
+            *id = redrawn(*id, &self.drawn[at].1);
         }
     }
-}
-
-/// Columns that count 1, 2, 3 ... for each origin go on with the next number of the new one.
-fn count_anew(tx: &Transaction<'_>, table: &Table, row: &mut [Value]) -> rusqlite::Result<()> {
-    let mut select = tx.prepare_cached("SELECT name FROM running_number WHERE table_id = ?1")?;
-    let names: Vec<String> =
-        select.query_map([table.id], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for name in names {
-        let Some(column) = table.columns.iter().position(|column| *column == name) else {
-            continue;
-        };
-        let key = &table.columns[table.layout.key[0]];
-        let next: i64 = tx.query_row(
-            &format!(
-                "SELECT ifnull(max(\"{name}\"), 0) + 1 FROM \"{}\" WHERE \"{key}\" BETWEEN own_ids() AND own_ids() + (1 << 40) - 1",
-                table.name
-            ),
-            [],
-            |row| row.get(0),
-        )?;
-        row[column] = Value::Int(next);
-    }
-    Ok(())
 }
 
 /// Why what nobody took was not written anew.

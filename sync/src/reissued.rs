@@ -1,11 +1,11 @@
 //! What was written anew under another origin
 
 use crate::origin::{Origin, Stream};
+use crate::row_id::{self, COUNTER_BITS};
 use rusqlite::Connection;
 
 /// The table, and that it replicates: one row beside the rows of each entry that was written anew. Its key is the old
-/// entry, so what two boxes with one image both hold is written anew once; the second is parked whole. And columns that
-/// count 1, 2, 3 ... for each origin: they are counted anew.
+/// entry, of whichever branch.
 pub const SCHEMA: &str = "
 CREATE TABLE reissued (
     of_origin INTEGER NOT NULL,
@@ -13,16 +13,28 @@ CREATE TABLE reissued (
     of_seq    INTEGER NOT NULL,
     of_chain  BLOB    NOT NULL,
     store     INTEGER NOT NULL,
-    origin    INTEGER NOT NULL,
     PRIMARY KEY (of_origin, of_stream, of_seq, of_chain)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO replicated (table_id, name, rule, stream) VALUES (4003, 'reissued', 'fact', 'by:store');
-CREATE TABLE running_number (
-    table_id INTEGER NOT NULL,
-    name     TEXT NOT NULL,
-    PRIMARY KEY (table_id, name)
-) STRICT, WITHOUT ROWID;
 ";
+
+const TAG: &[u8] = b"selvedge/anew/1";
+
+/// Drawn anew, a counter has its highest bit set: no device ever counts that far.
+const ANEW: u64 = 1 << (COUNTER_BITS - 1);
+
+/// The id that a row has when the entry that drew its id is written anew: the same on every box that has that entry, and
+/// another one for every other entry. `chain` is the chain value up to the entry that drew the id.
+pub fn redrawn(id: i64, chain: &[u8; 32]) -> i64 {
+    let (writer, counter) = row_id::unpack(id);
+    let mut hash = blake3::Hasher::new();
+    hash.update(TAG).update(chain).update(&counter.to_be_bytes());
+    let mut bits = [0; 8];
+    hash.finalize_xof().fill(&mut bits);
+    let counter = ANEW | u64::from_be_bytes(bits) & (ANEW - 1);
+    let writer = u32::try_from(writer).ok().and_then(Origin::new);
+    row_id::pack(writer.expect("only an id of an origin is drawn anew"), counter)
+}
 
 /// An entry that was written anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +49,12 @@ pub struct Reissued {
     pub of_chain: [u8; 32],
     /// The store.
     pub store: u32,
-    /// Under which origin it was written anew.
-    pub origin: Origin,
 }
 
 /// All of one origin, by stream and number.
 pub fn of(db: &Connection, of_origin: Origin) -> rusqlite::Result<Vec<Reissued>> {
     let mut select = db.prepare_cached(
-        "SELECT of_stream, of_seq, of_chain, store, origin FROM reissued WHERE of_origin = ?1 ORDER BY 1, 2",
+        "SELECT of_stream, of_seq, of_chain, store FROM reissued WHERE of_origin = ?1 ORDER BY 1, 2",
     )?;
     let rows = select.query_map([of_origin.get()], |row| {
         Ok(Reissued {
@@ -53,7 +63,6 @@ pub fn of(db: &Connection, of_origin: Origin) -> rusqlite::Result<Vec<Reissued>>
             of_seq: row.get::<_, i64>(1)?.cast_unsigned(),
             of_chain: row.get(2)?,
             store: row.get(3)?,
-            origin: Origin::new(row.get(4)?).expect("only origins are kept"),
         })
     })?;
     rows.collect()

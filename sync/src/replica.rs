@@ -59,13 +59,13 @@ pub struct Replica {
     pub(crate) origins: Origins,
     /// How often the origins were read: whoever looks at them sees that they may have changed.
     pub(crate) origins_read: u64,
-    /// How often it changed how far some origin counts.
     pub(crate) limits_changed: u64,
     pub(crate) beyond_is_stated: bool,
     pub(crate) evidence_ends: Ends,
     pub(crate) writer: Writer,
-    /// The database of the origin that this one goes on from.
-    pub(crate) predecessor: Option<(PathBuf, Origin)>,
+    pub(crate) writes_anew: bool,
+    /// The databases of the origins that this one goes on from, oldest first.
+    pub(crate) predecessors: Vec<(PathBuf, Origin)>,
     pub(crate) floors: Floors,
     pub(crate) lineage: Lineage,
     pub(crate) parked: ParkedKeys,
@@ -115,7 +115,8 @@ impl Replica {
             beyond_is_stated: false,
             evidence_ends,
             writer,
-            predecessor: None,
+            writes_anew: false,
+            predecessors: Vec::new(),
             floors,
             lineage: Lineage::default(),
             parked: ParkedKeys::new(),
@@ -249,7 +250,9 @@ impl Replica {
             return Ok(Committed { value, entry: None });
         }
         let drawn = base..self.counter.next();
-        check_ids(&self.tables, self.identity.origin, &drawn, &rows)?;
+        if !self.writes_anew {
+            check_ids(&self.tables, self.identity.origin, &drawn, &rows)?;
+        }
         private::check_write(&tx, &self.tables, &rows)?;
         let stream = one_stream(&self.tables, &self.identity, &rows)?;
         let key = (stream, origin);

@@ -61,7 +61,10 @@ impl Hub {
         }
         let done = self
             .stop(replica, outputs)
-            .and_then(|()| self.hand_out(replica, now, outputs))
+            .and_then(|()| {
+                self.ask(replica, now);
+                self.hand_out(replica, now, outputs)
+            })
             .and_then(|()| state(replica, now))
             .and_then(|()| self.go_back(replica, now, outputs))
             .and_then(|()| pass_on(replica))
@@ -78,6 +81,18 @@ impl Hub {
             outputs.push(Output::Event(Event::MayNotWrite { state: found }));
         }
         Ok(())
+    }
+
+    /// Asks for another origin once a beat: the ticket travels in a need.
+    fn ask(&mut self, replica: &Replica, now: Now) {
+        let due = now.steady.0 >= self.to_tend.ask_at;
+        if !due || !replica.writer_state().needs_origin() {
+            return;
+        }
+        if let Some(parent) = self.peers.get_mut(&PeerId::Parent) {
+            self.to_tend.ask_at = now.steady.0 + self.settings.beat_ms;
+            parent.session.want_need(now.steady);
+        }
     }
 
     fn hand_out(

@@ -11,6 +11,8 @@ pub(crate) struct ToTend {
     pub(crate) asked: Vec<(Row, u64)>,
     /// The parent has said what it has: offer it what it cannot ask for.
     pub(crate) offer: bool,
+    /// When the parent is asked for another origin again.
+    pub(crate) ask_at: i64,
     /// Whether somebody was told that no spare origin is left.
     pub(crate) told_none_left: bool,
 }

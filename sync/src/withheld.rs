@@ -22,7 +22,7 @@ impl Inner<'_> {
     ) -> rusqlite::Result<Option<Outcome>> {
         let frame = &incoming.frame;
         // A frame that has begun to be applied is applied to its end: it is sealed only there.
-        if !incoming.chains.is_empty() {
+        if !incoming.chains.is_empty() && frame.first() <= head.seq {
             return Ok(None);
         }
         let (origin, stream) = (frame.origin(), frame.stream());

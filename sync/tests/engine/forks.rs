@@ -147,8 +147,7 @@ fn what_a_copy_sold_is_written_anew_and_both_branches_are_kept() {
         assert!(kept.iter().any(|piece| piece.why == "fork" && piece.last == 3), "{at}: {kept:?}");
     }
     let anew = reissued::of(desk.places[HQ].replica.db(), origin(3)).unwrap();
-    let said: Vec<_> = anew.iter().map(|one| (one.of_seq, one.origin.get())).collect();
-    assert_eq!(said, [(2, 101), (3, 101)]);
+    assert_eq!(anew.iter().map(|one| one.of_seq).collect::<Vec<_>>(), [2, 3]);
 }
 
 #[test]
