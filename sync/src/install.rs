@@ -22,8 +22,8 @@ use crate::{
     snapshot::{Manifest, unpacked},
     snapshot_heads::{self, HeadRow, Lists},
     snapshot_maker::{AHEAD, ENTRIES, HEADS, LISTS, PARKED},
+    snapshot_rack::Rack,
     snapshot_rows::{self, Run},
-    snapshot_shelf::Shelf,
     tables::Table,
     take_in::{careful, park},
     value::Value,
@@ -34,7 +34,7 @@ use std::collections::{BTreeMap, HashSet};
 /// Why a snapshot was not taken in. Nothing of it is kept then.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// A chunk on the shelf is not what came.
+    /// A chunk on the rack is not what came.
     #[error("the snapshot is damaged: it is asked for again")]
     Damaged,
     /// It holds something that this build cannot read.
@@ -77,18 +77,18 @@ impl Replica {
         manifest.marks.iter().any(|(stream, origin, seq)| self.head(*stream, *origin).seq < *seq)
     }
 
-    /// Takes in the snapshot that has come to the shelf, all of it or nothing.
+    /// Takes in the snapshot that has come to the rack, all of it or nothing.
     pub fn install(
         &mut self,
         now: Millis,
-        shelf: &Shelf,
+        rack: &Rack,
         manifest: &Manifest,
     ) -> Result<Installed, InstallError> {
         if manifest.epoch > self.tables.epoch() {
             return Err(InstallError::Unreadable(format!("its epoch is {}", manifest.epoch)));
         }
         hold(&self.capture).enter(Mode::Engine);
-        let done = self.install_whole(now, shelf, manifest);
+        let done = self.install_whole(now, rack, manifest);
         hold(&self.capture).enter(Mode::Outside);
         let (installed, newest) = done?;
         let heads = changelog::heads(&self.db)?;
@@ -104,7 +104,7 @@ impl Replica {
     fn install_whole(
         &mut self,
         now: Millis,
-        shelf: &Shelf,
+        rack: &Rack,
         manifest: &Manifest,
     ) -> Result<(Installed, Stamp), InstallError> {
         let deaf = self.hook.deaf();
@@ -125,7 +125,7 @@ impl Replica {
             lists: Lists::default(),
         };
         work.refuse_older()?;
-        work.take_chunks(shelf)?;
+        work.take_chunks(rack)?;
         work.remove_what_is_gone()?;
         // The allow-list that has just come says whose seals hold.
         let mut rows = origins::rows(&tx, &work.replica.authority)?;
@@ -210,7 +210,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn take_chunks(&mut self, shelf: &Shelf) -> Result<(), InstallError> {
+    fn take_chunks(&mut self, rack: &Rack) -> Result<(), InstallError> {
         for table in self.replica.tables.iter().filter(|table| !table.rule.only_adds()) {
             let sql = format!("SELECT 1 FROM \"{}\" LIMIT 1", table.name);
             if self.db.prepare(&sql)?.exists([])? {
@@ -220,7 +220,7 @@ impl Work<'_> {
         self.db.execute_batch("DELETE FROM sync_lost; DELETE FROM sync_overwritten")?;
         let mut leaves = Vec::new();
         for number in 1..=self.manifest.chunks {
-            let body = shelf.come(number)?.ok_or(InstallError::Damaged)?;
+            let body = rack.come(number)?.ok_or(InstallError::Damaged)?;
             leaves.push(merkle::leaf(number, &body));
             let rows = unpacked(&body).map_err(InstallError::Unreadable)?;
             let runs = snapshot_rows::read(&rows)

@@ -74,7 +74,7 @@ pub mod snapshot;
 
 pub mod snapshot_rows;
 
-pub mod snapshot_shelf;
+pub mod snapshot_rack;
 
 pub mod watermark;
 

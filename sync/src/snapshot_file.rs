@@ -11,7 +11,7 @@ use crate::{
     replica::Replica,
     snapshot::{self, Manifest, Snap},
     snapshot_maker::{CHUNK_ROWS_BYTES, MakeError, Making, Step},
-    snapshot_shelf::Shelf,
+    snapshot_rack::Rack,
 };
 use std::io::{self, Read, Write};
 
@@ -36,10 +36,10 @@ pub enum FileError {
     /// It was not taken in.
     #[error(transparent)]
     Install(#[from] InstallError),
-    /// The shelf beside the replica did not open.
+    /// The rack beside the replica did not open.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The shelf beside the replica failed.
+    /// The rack beside the replica failed.
     #[error("the snapshot could not be kept beside the database: {0}")]
     Sqlite(#[from] rusqlite::Error),
 }
@@ -47,14 +47,14 @@ pub enum FileError {
 impl Replica {
     /// Makes a snapshot for a store and writes it into a file; says how many bytes it has.
     pub fn write_snapshot(&self, store: u32, out: &mut dyn Write) -> Result<u64, FileError> {
-        let shelf = Shelf::open(self.path(), self.vfs())?;
-        let mut making = Making::begin(self, &shelf, store)?;
-        while let Step::More = making.step(self, &shelf, CHUNK_ROWS_BYTES)? {}
-        let made = shelf.made(store)?.ok_or(FileError::NoSnapshot)?;
+        let rack = Rack::open(self.path(), self.vfs())?;
+        let mut making = Making::begin(self, &rack, store)?;
+        while let Step::More = making.step(self, &rack, CHUNK_ROWS_BYTES)? {}
+        let made = rack.made(store)?.ok_or(FileError::NoSnapshot)?;
         out.write_all(FIRST_LINE)?;
         let mut bytes = FIRST_LINE.len() as u64 + write_part(out, &made.manifest)?;
         for number in 1.. {
-            let Some(chunk) = shelf.chunk(&made, number)? else { break };
+            let Some(chunk) = rack.chunk(&made, number)? else { break };
             bytes += write_part(out, &chunk.encode())?;
         }
         out.flush()?;
@@ -79,18 +79,18 @@ impl Replica {
         if manifest.store != self.identity().store || !snapshot::may_make(&maker, manifest.store) {
             return Err(FileError::Refused("it is for another store".to_owned()));
         }
-        let shelf = Shelf::open(self.path(), self.vfs())?;
-        shelf.expect(&bytes)?;
+        let rack = Rack::open(self.path(), self.vfs())?;
+        rack.expect(&bytes)?;
         while let Some(bytes) = read_part(input)? {
             match snapshot::decode(&bytes) {
                 Ok(Snap::Chunk(chunk)) if chunk.belongs_to(&manifest) => {
-                    shelf.keep(chunk.number, &chunk.body)?;
+                    rack.keep(chunk.number, &chunk.body)?;
                 }
                 _ => return Err(FileError::NoSnapshot),
             }
         }
-        let done = self.install(now, &shelf, &manifest)?;
-        shelf.expect_none()?;
+        let done = self.install(now, &rack, &manifest)?;
+        rack.expect_none()?;
         Ok(done)
     }
 }

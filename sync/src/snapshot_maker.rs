@@ -17,8 +17,8 @@ use crate::{
     seal::{self, SESSION_OF_ENROLLED_KEY, Seal},
     signed::Mark,
     snapshot::{CHUNK_BYTES_MAX, Manifest, packed},
+    snapshot_rack::Rack,
     snapshot_rows::{RowWriter, halve},
-    snapshot_shelf::Shelf,
     tables::Table,
     value::Value,
     version::Head,
@@ -87,7 +87,7 @@ pub struct Making {
 pub enum Step {
     /// There is more to do.
     More,
-    /// It is whole and on the shelf.
+    /// It is whole and on the rack.
     Whole,
 }
 
@@ -115,7 +115,7 @@ pub enum MakeError {
 
 impl Making {
     /// Takes hold of this moment of the database.
-    pub fn begin(replica: &Replica, shelf: &Shelf, store: u32) -> Result<Making, MakeError> {
+    pub fn begin(replica: &Replica, rack: &Rack, store: u32) -> Result<Making, MakeError> {
         let own = replica.identity().origin;
         let maker = replica.known(own).ok_or(MakeError::NotAdmitted)?.to_bytes();
         let db = replica.reader()?;
@@ -136,7 +136,7 @@ impl Making {
             parts.extend(ids.into_iter().map(|ids| Part::Table { place, ids, after: None }));
         }
         let stamp = replica.clock.last();
-        let (lot, keys) = (shelf.begin(store)?, Arc::clone(replica.keys()));
+        let (lot, keys) = (rack.begin(store)?, Arc::clone(replica.keys()));
         let epoch = replica.tables().epoch();
         Ok(Making { db, keys, store, lot, own, maker, heads, parts, chunks: 0, stamp, epoch })
     }
@@ -145,7 +145,7 @@ impl Making {
     pub fn step(
         &mut self,
         replica: &Replica,
-        shelf: &Shelf,
+        rack: &Rack,
         bytes: usize,
     ) -> Result<Step, MakeError> {
         let mut rows = RowWriter::default();
@@ -157,13 +157,13 @@ impl Making {
             }
         }
         if rows.rows() > 0 {
-            self.add(shelf, rows.finish())?;
+            self.add(rack, rows.finish())?;
         }
-        if self.parts.is_empty() { self.finish(shelf) } else { Ok(Step::More) }
+        if self.parts.is_empty() { self.finish(rack) } else { Ok(Step::More) }
     }
 
     /// Packs rows into a chunk, or into two where one would be too large.
-    fn add(&mut self, shelf: &Shelf, rows: Vec<u8>) -> Result<(), MakeError> {
+    fn add(&mut self, rack: &Rack, rows: Vec<u8>) -> Result<(), MakeError> {
         let mut waiting = vec![rows];
         while let Some(rows) = waiting.pop() {
             let body = packed(&rows);
@@ -176,14 +176,14 @@ impl Making {
                 continue;
             }
             self.chunks += 1;
-            shelf.add(self.lot, self.chunks, &body)?;
+            rack.add(self.lot, self.chunks, &body)?;
         }
         Ok(())
     }
 
-    fn finish(&mut self, shelf: &Shelf) -> Result<Step, MakeError> {
-        let leaves = shelf.leaves(self.lot)?;
-        assert_eq!(leaves.len() as u64, self.chunks, "every chunk is on the shelf");
+    fn finish(&mut self, rack: &Rack) -> Result<Step, MakeError> {
+        let leaves = rack.leaves(self.lot)?;
+        assert_eq!(leaves.len() as u64, self.chunks, "every chunk is on the rack");
         let root = merkle::root(&leaves);
         let marks: Vec<Mark> =
             self.heads.iter().map(|(stream, origin, head)| (*stream, *origin, head.seq)).collect();
@@ -201,7 +201,7 @@ impl Making {
             signer: self.own,
         };
         let bytes = manifest.encode(self.keys.as_ref());
-        shelf.finish(self.lot, self.store, id, &bytes)?;
+        rack.finish(self.lot, self.store, id, &bytes)?;
         Ok(Step::Whole)
     }
 

@@ -8,7 +8,7 @@ use crate::{
     segment::Segments,
     snapshot::Manifest,
     snapshot_maker::Making,
-    snapshot_shelf::{Made, Shelf},
+    snapshot_rack::{Made, Rack},
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -75,7 +75,7 @@ impl Coming {
 /// What a hub knows of snapshots.
 #[derive(Default)]
 pub struct Snapshots {
-    pub(crate) shelf: Option<Shelf>,
+    pub(crate) rack: Option<Rack>,
     /// Children that are to begin with a snapshot, and when each was told of one.
     pub(crate) wanted_by: BTreeMap<DeviceId, Option<i64>>,
     /// Chunks that children have asked for.
@@ -91,18 +91,18 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// The shelf, opened when it is first needed.
-    pub fn shelf(&mut self, replica: &Replica) -> Result<&Shelf, String> {
-        if self.shelf.is_none() {
-            let shelf = Shelf::open(replica.path(), replica.vfs());
-            self.shelf = Some(shelf.map_err(|cause| cause.to_string())?);
+    /// The rack, opened when it is first needed.
+    pub fn rack(&mut self, replica: &Replica) -> Result<&Rack, String> {
+        if self.rack.is_none() {
+            let rack = Rack::open(replica.path(), replica.vfs());
+            self.rack = Some(rack.map_err(|cause| cause.to_string())?);
         }
-        Ok(self.shelf.as_ref().expect("it was just opened"))
+        Ok(self.rack.as_ref().expect("it was just opened"))
     }
 
-    /// Something went wrong: nothing is tried for a while, then the shelf is opened anew.
+    /// Something went wrong: nothing is tried for a while, then the rack is opened anew.
     pub fn rest(&mut self, now: Millis) {
-        self.shelf = None;
+        self.rack = None;
         self.making = None;
         self.made.clear();
         self.rest_until = Some(now.0 + REST_MS);

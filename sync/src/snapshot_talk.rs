@@ -108,16 +108,16 @@ impl Hub {
             return Ok(());
         }
         snapshots.coming = None;
-        let shelf = snapshots.shelf(replica)?;
+        let rack = snapshots.rack(replica)?;
         let same = |kept: Vec<u8>| {
             let kept = Manifest::prove(&kept, &identity.authority, replica.keys().as_ref());
             kept.is_ok_and(|(kept, _)| kept.id == manifest.id)
         };
-        let kept = shelf.coming().map_err(|cause| cause.to_string())?;
+        let kept = rack.coming().map_err(|cause| cause.to_string())?;
         let here = if kept.is_some_and(same) {
-            shelf.here()
+            rack.here()
         } else {
-            shelf.expect(bytes).map(|()| Vec::new())
+            rack.expect(bytes).map(|()| Vec::new())
         };
         let here = here.map_err(|cause| cause.to_string())?;
         snapshots.coming = Some(Coming::new(manifest, &here));
@@ -133,7 +133,7 @@ impl Hub {
         if !chunk.belongs_to(&coming.manifest) && !planted::is(Fault::SnapshotNotVerified) {
             return Err("a chunk is not the one that the snapshot names".to_owned());
         }
-        let kept = snapshots.shelf(replica)?.keep(chunk.number, &chunk.body);
+        let kept = snapshots.rack(replica)?.keep(chunk.number, &chunk.body);
         kept.map_err(|cause| cause.to_string())?;
         if let Some(coming) = &mut snapshots.coming {
             coming.arrive(now.steady, chunk.number);
@@ -165,7 +165,7 @@ impl Hub {
     fn snapshot_for(&mut self, replica: &Replica, store: u32) -> Result<Option<&Manifest>, String> {
         let snapshots = &mut self.snapshots;
         if !snapshots.made.contains_key(&store) {
-            let made = snapshots.shelf(replica)?.made(store).map_err(|cause| cause.to_string())?;
+            let made = snapshots.rack(replica)?.made(store).map_err(|cause| cause.to_string())?;
             let Some(made) = made else { return Ok(None) };
             let (manifest, _) = Manifest::prove(
                 &made.manifest,
@@ -218,9 +218,9 @@ impl Hub {
         let store = store_of(replica, device);
         let snapshots = &mut self.snapshots;
         let Some((made, _)) = snapshots.made.get(&store).cloned() else { return Ok(()) };
-        let shelf = snapshots.shelf(replica)?;
+        let rack = snapshots.rack(replica)?;
         for number in numbers {
-            let chunk = shelf.chunk(&made, *number).map_err(|cause| cause.to_string())?;
+            let chunk = rack.chunk(&made, *number).map_err(|cause| cause.to_string())?;
             outputs.extend(chunk.map(|chunk| Output::Send {
                 to: PeerId::Child(device.clone()),
                 kind: Kind::Snap,
@@ -277,8 +277,8 @@ impl Hub {
             }
         }
         if self.snapshots.making.is_none() {
-            let shelf = self.snapshots.shelf(replica)?;
-            let making = Making::begin(replica, shelf, store).map_err(|cause| cause.to_string())?;
+            let rack = self.snapshots.rack(replica)?;
+            let making = Making::begin(replica, rack, store).map_err(|cause| cause.to_string())?;
             self.snapshots.making = Some(making);
         }
         Ok(false)
@@ -293,8 +293,8 @@ impl Hub {
     ) -> bool {
         if let Some(mut making) = self.snapshots.making.take() {
             let bytes = self.settings.snapshot_chunk;
-            let step = match self.snapshots.shelf(replica) {
-                Ok(shelf) => making.step(replica, shelf, bytes).map_err(|cause| cause.to_string()),
+            let step = match self.snapshots.rack(replica) {
+                Ok(rack) => making.step(replica, rack, bytes).map_err(|cause| cause.to_string()),
                 Err(reason) => Err(reason),
             };
             match step {
@@ -318,8 +318,8 @@ impl Hub {
 
     fn install(&mut self, replica: &mut Replica, now: Now, outputs: &mut Vec<Output>) {
         let Some(coming) = self.snapshots.coming.take() else { return };
-        let done = match self.snapshots.shelf(replica) {
-            Ok(shelf) => replica.install(now.wall, shelf, &coming.manifest),
+        let done = match self.snapshots.rack(replica) {
+            Ok(rack) => replica.install(now.wall, rack, &coming.manifest),
             Err(reason) => {
                 outputs.push(Output::Event(Event::NotKept { reason }));
                 return self.snapshots.rest(now.steady);
@@ -343,7 +343,7 @@ impl Hub {
                 }
             }
         }
-        let cleared = self.snapshots.shelf(replica).map(|shelf| shelf.expect_none());
+        let cleared = self.snapshots.rack(replica).map(|rack| rack.expect_none());
         if !matches!(cleared, Ok(Ok(()))) {
             self.snapshots.rest(now.steady);
         }

@@ -1,7 +1,7 @@
 //! Tables of which only the newest version counts
 //!
-//! The stock of all other stores changes with every sale; as entries, each sale would be one at every store. Nobody asks
-//! for yesterday's stock, so HQ signs the table as it stands now, with a version and the time it is true of. It is not
+//! What all other stores hold changes every second; as entries, each change would be one at every store. Nobody asks
+//! for yesterday's, so HQ signs the table as it stands now, with a version and the time it is true of. It is not
 //! in the log and in no chain: whoever has an older version gets what differs, and forgets what was before.
 
 use crate::{

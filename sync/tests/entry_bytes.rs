@@ -1,4 +1,4 @@
-//! Entries keep their bytes: every op, a register, and what they say
+//! Entries keep their bytes: every op, register and ext
 
 use expect_test::{ExpectFile, expect_file};
 use selvedge_sync::entry::{self, Header, Layout, Op, RowChange};

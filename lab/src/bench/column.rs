@@ -1,4 +1,4 @@
-//! A new column for a table of a million rows, and what registers keep beside theirs
+//! A column for a million rows, and what registers keep
 
 use crate::bench_desk::{BEGIN_MS, Fault, Ground, pair_of};
 use crate::cpu;

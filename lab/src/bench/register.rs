@@ -11,6 +11,7 @@ use crate::plain_sale::without_waiting_for_the_disk;
 use rusqlite::Connection;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::incoming::{Incoming, Slice};
+use selvedge_sync::open;
 use selvedge_sync::open::Migration;
 use selvedge_sync::origin::Stream;
 use selvedge_sync::replica::Replica;
@@ -69,9 +70,9 @@ pub fn measure() -> Result<Vec<Figure>, Fault> {
 
 fn plain() -> Result<f64, Fault> {
     let folder = tempfile::tempdir()?;
-    let mut db = Connection::open(folder.path().join("plain.db"))?;
+    let mut db = open::local(&folder.path().join("plain.db"), None, &[])?;
     db.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA cache_size=-16384;
+        "PRAGMA cache_size=-16384;
          CREATE TABLE label (no INTEGER PRIMARY KEY, name TEXT NOT NULL, place INTEGER NOT NULL) STRICT",
     )?;
     without_waiting_for_the_disk(&db)?;

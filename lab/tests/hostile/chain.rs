@@ -124,6 +124,7 @@ impl Chain {
             admission: &admission,
             keys: key(device),
             parent: None,
+            above: Vec::new(),
             children: None,
             beat_ms: 3_600_000,
         };

@@ -1,4 +1,4 @@
-//! Bits that flip on a disk, and whether anybody is served them
+//! Bits that flip on a disk, and whether they are served
 //!
 //! A flipped bit must be noticed: by whoever reads it, or by the scrub. In the log of a device that is off there is one
 //! exception. A break in its last transaction looks like the torn end that a power cut leaves; then that transaction is

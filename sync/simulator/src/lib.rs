@@ -8,6 +8,8 @@ pub mod surface;
 
 pub mod platter;
 
+pub mod tampering;
+
 pub mod drive;
 
 pub mod disk;
@@ -60,6 +62,8 @@ pub mod workload;
 
 pub mod stage;
 
+pub mod keeping_twice;
+
 pub mod starts;
 
 pub mod errands;
@@ -82,9 +86,9 @@ pub mod proof;
 
 pub mod mutants;
 
-pub mod trials;
-
 pub mod memory;
+
+pub mod trials;
 
 pub mod promise;
 

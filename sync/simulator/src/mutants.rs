@@ -1,4 +1,4 @@
-//! Small changes to the engine's source, one at a time, that something should notice
+//! Small changes to the engine's source, to be noticed
 //!
 //! Planted faults are breaks that somebody thought of. These are drawn by dice: an operator or a constant is turned, the
 //! engine is built in a tree beside this one, its tests run and then some seeds. What nothing notices is written down for
@@ -89,9 +89,10 @@ pub fn of_source(path: &str, text: &str) -> Vec<Mutant> {
             let is_whole = |at: usize| {
                 let is_part =
                     |sign: Option<char>| sign.is_some_and(|s| s.is_alphanumeric() || s == '_');
-                !is_part(line[at + from.len()..].chars().next())
-                    && !(from.starts_with(char::is_alphabetic)
-                        && is_part(line[..at].chars().next_back()))
+                let begins_a_word = from.starts_with(char::is_alphabetic);
+                let goes_on = is_part(line[at + from.len()..].chars().next());
+                let came_before = begins_a_word && is_part(line[..at].chars().next_back());
+                !goes_on && !came_before
             };
             let places = line
                 .match_indices(from)

@@ -107,9 +107,9 @@ impl Change {
 }
 
 #[derive(Debug, Clone, Default)]
-struct File {
-    seen: Surface,
-    durable: Surface,
+pub(crate) struct File {
+    pub(crate) seen: Surface,
+    pub(crate) durable: Surface,
     unsynced: Vec<Change>,
     /// Whether writes were thrown away that readers still see.
     differs: bool,
@@ -123,14 +123,14 @@ enum NameChange {
 
 /// Names a file of one platter, also after its name is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FileId(usize);
+pub struct FileId(pub(crate) usize);
 
 /// Everything that one disk holds.
 #[derive(Debug, Clone, Default)]
 pub struct Platter {
-    files: Vec<File>,
-    names: BTreeMap<String, usize>,
-    durable_names: BTreeMap<String, usize>,
+    pub(crate) files: Vec<File>,
+    pub(crate) names: BTreeMap<String, usize>,
+    pub(crate) durable_names: BTreeMap<String, usize>,
     unsynced_names: Vec<NameChange>,
     counts: Counts,
     cut_at: Option<u64>,
@@ -166,35 +166,6 @@ impl Platter {
             all.update(name.as_bytes()).update(&(bytes.len() as u64).to_be_bytes()).update(&bytes);
         }
         *all.finalize().as_bytes()
-    }
-
-    /// Flips a bit of a file, as rot does: whoever reads sees it, and a power cut leaves it. False where no bit is.
-    pub fn flip(&mut self, name: &str, bit: usize) -> bool {
-        let Some(file) = self.find(name).map(|file| &mut self.files[file.0]) else { return false };
-        let there = bit / 8 < file.seen.len();
-        for side in [&mut file.seen, &mut file.durable] {
-            let mut byte = [0];
-            if side.read(bit / 8, &mut byte) == 1 {
-                side.write(bit / 8, &[byte[0] ^ 1 << (bit % 8)]);
-            }
-        }
-        there
-    }
-
-    /// Puts other bytes in the place of some of a file, past all writing.
-    pub fn overwrite(&mut self, name: &str, at: usize, bytes: &[u8]) {
-        if let Some(file) = self.find(name).map(|file| &mut self.files[file.0]) {
-            file.seen.write(at, bytes);
-            file.durable.write(at, bytes);
-        }
-    }
-
-    /// Moves a file to another name at once, durable.
-    pub fn move_name(&mut self, from: &str, to: &str) -> bool {
-        self.sync_names();
-        let moved = self.names.remove(from).map(|file| self.names.insert(to.to_owned(), file));
-        self.durable_names = self.names.clone();
-        moved.is_some()
     }
 
     /// The power goes after this many further operations: that one and all later fail.

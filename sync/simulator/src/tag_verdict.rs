@@ -1,4 +1,4 @@
-//! What must hold of a register: one winner, and no loser forgotten
+//! What must hold of a register: one winner, known losers
 //!
 //! Nothing that the engine has worked out is believed. All entries of a replica are read anew, for each column the
 //! highest mark is found and whoever lost unseen, and the table and the kept losers must say the same.

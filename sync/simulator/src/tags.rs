@@ -1,4 +1,4 @@
-//! A toy register: everybody in a store relabels the same few things
+//! A toy register: all in a store relabel few things
 
 use crate::dice::Dice;
 use rusqlite::{Connection, Transaction};

@@ -1,4 +1,4 @@
-//! The toy trade's schema over its versions, and devices that run different ones
+//! The toy trade's schemas, and devices that differ in them
 //!
 //! Each version begins a schema epoch. The second adds columns to every kind of table and a table, and ends a column;
 //! the third adds more; the fourth drops the ended column and adds another behind its number. A run that knows this

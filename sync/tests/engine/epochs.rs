@@ -1,4 +1,4 @@
-//! Old and new schemas side by side: nothing is lost between them
+//! Old and new schemas side by side lose nothing
 
 use crate::desk::{self, Place, row, store_stream};
 use expect_test::{Expect, expect};

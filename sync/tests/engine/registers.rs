@@ -1,4 +1,4 @@
-//! Several write one row: the same winner everywhere, and no loser forgotten
+//! Several write one row: one winner, no loser forgotten
 
 use crate::desk::{self, Place, row, store_stream};
 use expect_test::{Expect, expect};

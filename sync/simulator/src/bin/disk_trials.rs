@@ -1,4 +1,4 @@
-//! Tries cuts, faults and flipped bits, and counts what is lost
+//! Tries cuts, faults and flipped bits, counts the losses
 //!
 //! Without a folder it makes one round, which is a gate: it says what it has tried, and fails if anything was lost or too
 //! little was tried. With a folder it goes on, round after round with other dice, until it is stopped or the minutes are

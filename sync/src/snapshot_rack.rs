@@ -46,7 +46,7 @@ CREATE TABLE come (
 };
 
 /// The file of the snapshots.
-pub struct Shelf {
+pub struct Rack {
     db: Connection,
 }
 
@@ -61,20 +61,20 @@ pub struct Made {
     leaves: Vec<Hash>,
 }
 
-/// The path of the shelf beside a replica.
+/// The path of the rack beside a replica.
 pub fn beside(replica: &Path) -> PathBuf {
     replica.with_extension(ENDING)
 }
 
-impl Shelf {
-    /// Opens the shelf beside a replica, made when there is none. What was not finished is thrown away.
-    pub fn open(replica: &Path, vfs: Option<&str>) -> Result<Shelf, OpenError> {
+impl Rack {
+    /// Opens the rack beside a replica, made when there is none. What was not finished is thrown away.
+    pub fn open(replica: &Path, vfs: Option<&str>) -> Result<Rack, OpenError> {
         let path = beside(replica);
         let db = open::local(&path, vfs, &[SCHEMA])?;
-        let shelf = Shelf { db };
+        let rack = Rack { db };
         let failed = |cause| OpenError::Sqlite { path, cause };
-        shelf.drop_lots("manifest IS NULL", 0).map_err(failed)?;
-        Ok(shelf)
+        rack.drop_lots("manifest IS NULL", 0).map_err(failed)?;
+        Ok(rack)
     }
 
     fn drop_lots(&self, which: &str, store: u32) -> rusqlite::Result<()> {

@@ -1,0 +1,34 @@
+//! What happens to a disk past all writing: rot and hands
+
+use crate::platter::Platter;
+
+impl Platter {
+    /// Flips a bit of a file, as rot does: whoever reads sees it, and a power cut leaves it. False where no bit is.
+    pub fn flip(&mut self, name: &str, bit: usize) -> bool {
+        let Some(file) = self.find(name).map(|file| &mut self.files[file.0]) else { return false };
+        let there = bit / 8 < file.seen.len();
+        for side in [&mut file.seen, &mut file.durable] {
+            let mut byte = [0];
+            if side.read(bit / 8, &mut byte) == 1 {
+                side.write(bit / 8, &[byte[0] ^ 1 << (bit % 8)]);
+            }
+        }
+        there
+    }
+
+    /// Puts other bytes in the place of some of a file, past all writing.
+    pub fn overwrite(&mut self, name: &str, at: usize, bytes: &[u8]) {
+        if let Some(file) = self.find(name).map(|file| &mut self.files[file.0]) {
+            file.seen.write(at, bytes);
+            file.durable.write(at, bytes);
+        }
+    }
+
+    /// Moves a file to another name at once, durable.
+    pub fn move_name(&mut self, from: &str, to: &str) -> bool {
+        self.sync_names();
+        let moved = self.names.remove(from).map(|file| self.names.insert(to.to_owned(), file));
+        self.durable_names = self.names.clone();
+        moved.is_some()
+    }
+}
