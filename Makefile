@@ -8,7 +8,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
-	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof disk-trials some-disk-trials
+	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof disk-trials some-disk-trials outsider
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # nextest keeps its report in the clone, wherever cargo builds.
@@ -37,7 +37,7 @@ demo: setup-build release ## build, and start a chain with one store on this des
 check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
 	@echo "make check: all is well"
 
-test: setup-test format lints pure tests store-days shop some-disk-trials licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
+test: setup-test format lints pure tests store-days shop some-disk-trials outsider licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
 bench: setup-rivals release ## print each figure beside its target (release build)
@@ -67,7 +67,7 @@ setup-check:
 	@.ci/setup build nextest
 
 setup-test:
-	@.ci/setup build nextest deny brokers browser axe
+	@.ci/setup build nextest deny brokers browser axe python
 
 format:
 	cargo fmt --all --check
@@ -110,6 +110,10 @@ disk-trials: ## cuts, faults and flipped bits at every operation of the engine's
 
 some-disk-trials:
 	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials -- --every 16
+
+# Reads the golden messages by the protocol's page alone, with none of the engine's code.
+outsider:
+	python3 lab/outsider/decode.py sync/tests/golden
 
 licences:
 	cargo deny --locked check --hide-inclusion-graph bans licenses sources
