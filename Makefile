@@ -7,8 +7,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
-	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof disk-trials some-disk-trials outsider
+.PHONY: help planted outsider setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
+	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof disk-trials some-disk-trials
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # nextest keeps its report in the clone, wherever cargo builds.
@@ -37,7 +37,7 @@ demo: setup-build release ## build, and start a chain with one store on this des
 check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
 	@echo "make check: all is well"
 
-test: setup-test format lints pure tests store-days shop some-disk-trials outsider licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
+test: setup-test format lints pure tests planted outsider store-days shop some-disk-trials licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
 bench: setup-rivals release ## print each figure beside its target (release build)
@@ -100,6 +100,10 @@ store-days:
 
 shop: binaries
 	$(TARGET)/debug/lab simulate --seeds 20
+
+# Each break behind a test-only switch must be caught by a run; the table says by which seed.
+planted:
+	cargo test --quiet --release --locked -p selvedge-simulator --test planted_faults -- --nocapture
 
 proof: ## go on with the long proof: store-days with all faults, until it is stopped; it adds up per build
 	cargo run --quiet --release --locked -p selvedge-simulator -- --proof $(PROOF) --seeds $(PROOF_SEEDS)

@@ -12,6 +12,7 @@ use selvedge_domain::once::once;
 use selvedge_domain::staff::{self, Employee, Rights};
 use selvedge_sync::allow_list::{Row, State};
 use selvedge_sync::outcome::WriteError;
+use selvedge_sync::private::PrivateError;
 use selvedge_transport::engine::EngineError;
 
 use crate::database::Reader;
@@ -59,6 +60,9 @@ where
     match written {
         Ok(done) => Ok(Ok(done.value)),
         Err(EngineError::Write(WriteError::Refused(refusal))) => Ok(Err(refusal)),
+        Err(EngineError::Write(WriteError::Private(PrivateError::CardNumber { .. }))) => {
+            Err(PageError::CardNumber)
+        }
         Err(error) => Err(PageError::NotWritten(error.to_string())),
     }
 }

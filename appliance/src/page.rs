@@ -89,6 +89,9 @@ pub enum PageError {
     /// The database took nothing.
     #[error("nothing was written: {0}. Send it again; it counts once")]
     NotWritten(String),
+    /// A text was typed that no log may hold.
+    #[error("what was typed may be the number of a card: leave it out and send the rest again")]
+    CardNumber,
     /// A payment was interrupted and is not cleared up yet.
     #[error(transparent)]
     Payment(#[from] PayError),
@@ -345,7 +348,7 @@ impl Shared {
         let status = match error {
             PageError::SignOn => return Redirect::to("/signon").into_response(),
             PageError::Forged | PageError::NoRight { .. } => StatusCode::FORBIDDEN,
-            PageError::NoRequest => StatusCode::UNPROCESSABLE_ENTITY,
+            PageError::NoRequest | PageError::CardNumber => StatusCode::UNPROCESSABLE_ENTITY,
             PageError::Payment(_) | PageError::NotWritten(_) | PageError::NoMasterData => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
