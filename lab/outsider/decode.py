@@ -480,8 +480,7 @@ def ack(raw):
 
 def need(raw):
     r = Reader(raw)
-    # The page says that the number of its parts, as it is written, does not count the signature.
-    fields = r.list(12, 63) + 1
+    fields = r.list(13, 64)
     says = {"nonce": r.uint(), "origin": r.origin(), "build": r.text(64), "epochs": (r.uint(), r.uint())}
     says["vectors"] = r.flat(r.uint, lambda: r.flat(r.origin, r.uint, lambda: r.bytes(8)))
     says["snapshot"], says["reply"] = r.truth(), r.truth()

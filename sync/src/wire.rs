@@ -139,7 +139,7 @@ impl Ack {
 
 impl Need {
     const TAG: &[u8] = b"selvedge/need/1";
-    const FIELDS: usize = 12;
+    const FIELDS: usize = 13;
 
     /// The bytes for the line, signed. The name of the build is cut where it is too long.
     pub fn encode(&self, keys: &dyn DeviceKeys) -> Vec<u8> {

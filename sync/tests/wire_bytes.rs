@@ -6,6 +6,7 @@
 use expect_test::{ExpectFile, expect_file};
 
 use selvedge_sync::allow_list::Row;
+use selvedge_sync::canonical::Reader;
 use selvedge_sync::commitment::commitment;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::frame::Frame;
@@ -339,4 +340,22 @@ fn no_flipped_bit_and_no_cut_passes_for_the_messages_of_a_snapshot() {
     };
     assert_eq!(heard(&wish.encode(&keys)), Some(wish.clone()));
     nothing_damaged_passes(&wish.encode(&keys), |bytes| heard(bytes).map(drop));
+}
+
+#[test]
+fn every_golden_message_is_one_item_and_nothing_behind_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut read = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let digits: Vec<u8> =
+            std::fs::read(&path).unwrap().into_iter().filter(u8::is_ascii_hexdigit).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16);
+        let bytes: Vec<u8> = digits.chunks(2).map(|pair| byte(pair).unwrap()).collect();
+        let mut reader = Reader::new(&bytes);
+        reader.pass_over().unwrap();
+        assert!(reader.end().is_ok(), "{} is more than one item", path.display());
+        read += 1;
+    }
+    assert!(read > 10, "{read} golden messages were read");
 }
