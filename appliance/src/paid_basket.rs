@@ -6,6 +6,7 @@
 //! again. A card that was charged pays the basket that it was charged for, also
 //! when the program died between the two.
 
+use axum::http::StatusCode;
 use rusqlite::Connection;
 use selvedge_domain::basket::{self, BasketError};
 use selvedge_domain::in_doubt::DoubtError;
@@ -89,9 +90,14 @@ pub enum PayError {
 }
 
 impl PayError {
-    /// Whether the same request may succeed a little later.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, PayError::NotWritten(_) | PayError::InDoubt(_) | PayError::Database(_))
+    /// What a page says with it: whether the same request may succeed a little later.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            PayError::NotWritten(_) | PayError::InDoubt(_) | PayError::Database(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        }
     }
 }
 

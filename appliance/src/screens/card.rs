@@ -94,13 +94,7 @@ fn beyond(shared: &Shared, next: Next) -> Result<&'static str, PageError> {
 async fn answer(State(page): State<Page>, who: SignedOn, Form(fields): Form<Fields>) -> Response {
     page.run(move |shared, db| match answered(shared, db, &who, &fields)? {
         Ok(()) => Ok(page::go(beyond(shared, shared.next(db)?)?)),
-        Err(error) => {
-            let status = match error.may_pass() {
-                true => StatusCode::SERVICE_UNAVAILABLE,
-                false => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            draw(shared, db, &who, status, sentence(&error.to_string()))
-        }
+        Err(error) => draw(shared, db, &who, error.status(), sentence(&error.to_string())),
     })
     .await
 }

@@ -90,13 +90,7 @@ async fn answer(
 ) -> Response {
     page.run(move |shared, db| match answered(shared, db, &who, &fields, deed)? {
         Ok(place) => Ok(page::go(&place)),
-        Err(error) => {
-            let status = match error.may_pass() {
-                true => StatusCode::SERVICE_UNAVAILABLE,
-                false => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            draw(shared, db, &who, status, sentence(&error.to_string()))
-        }
+        Err(error) => draw(shared, db, &who, error.status(), sentence(&error.to_string())),
     })
     .await
 }

@@ -136,22 +136,15 @@ async fn pay(
             Ok(page::at(&place, parts))
         }
         Ok(place) => Ok(page::go(&place)),
-        Err(error) => {
-            let status = if error.may_pass() {
-                StatusCode::SERVICE_UNAVAILABLE
-            } else {
-                StatusCode::UNPROCESSABLE_ENTITY
-            };
-            draw(
-                shared,
-                db,
-                &who,
-                wants,
-                status,
-                sentence(&error.to_string()),
-                field(&fields, "amount"),
-            )
-        }
+        Err(error) => draw(
+            shared,
+            db,
+            &who,
+            wants,
+            error.status(),
+            sentence(&error.to_string()),
+            field(&fields, "amount"),
+        ),
     })
     .await
 }
