@@ -3,8 +3,9 @@
 //! A language is added by adding a file to `texts`: no list names them. The fonts are no part of the sources: `make fonts`
 //! brings them into `static/fonts`. Without them the program is whole and its screens use the system's faces.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{env, fmt, fs, io};
 
 /// As `make fonts` names them.
 const FONTS: [&str; 3] = ["latin.woff2", "latin-ext.woff2", "LICENSE"];
@@ -20,11 +21,22 @@ fn main() -> io::Result<()> {
     fs::write(out.join("languages.rs"), languages(&here.join("texts"))?)
 }
 
+/// A file as the program's own text names it: from the package, wherever that lies. Two clones may share what is built.
+struct Named<'n>(&'static str, &'n OsStr);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = format!("/{}/{}", self.0, self.1.to_string_lossy());
+        write!(out, "concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?})")
+    }
+}
+
 fn fonts(folder: &Path) -> String {
     let mut list = String::from("[\n");
     for file in FONTS.iter().map(|name| folder.join(name)).filter(|file| file.is_file()) {
         let name = file.file_name().unwrap_or_default();
-        list.push_str(&format!("    ({name:?}, include_bytes!({file:?}).as_slice()),\n"));
+        let file = Named("static/fonts", name);
+        list.push_str(&format!("    ({name:?}, include_bytes!({file}).as_slice()),\n"));
     }
     list + "]\n"
 }
@@ -36,8 +48,9 @@ fn languages(folder: &Path) -> io::Result<String> {
     files.sort();
     let mut list = String::from("&[\n");
     for file in files {
-        let code = file.file_stem().unwrap_or_default();
-        list.push_str(&format!("    ({code:?}, include_str!({file:?})),\n"));
+        let (code, name) =
+            (file.file_stem().unwrap_or_default(), file.file_name().unwrap_or_default());
+        list.push_str(&format!("    ({code:?}, include_str!({})),\n", Named("texts", name)));
     }
     Ok(list + "]\n")
 }
