@@ -17,13 +17,8 @@ use crate::{
 
 impl Hub {
     pub(crate) fn credit(&self, from: &PeerId) -> u32 {
-        let waits: usize = self
-            .queue
-            .iter()
-            .filter(|incoming| incoming.from == *from)
-            .map(|incoming| incoming.frame.body_bytes())
-            .sum();
-        self.settings.credit_bytes.saturating_sub(u32::try_from(waits).unwrap_or(u32::MAX))
+        let waits = u32::try_from(self.waiting_bytes(from)).unwrap_or(u32::MAX);
+        self.settings.credit_bytes.saturating_sub(waits)
     }
 
     pub(crate) fn need(&self, replica: &Replica, name: &PeerId, peer: &Conversation) -> Need {

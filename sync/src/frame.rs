@@ -151,35 +151,15 @@ impl Frame {
         self.body.len() + self.side.iter().map(|(_, blob)| blob.len()).sum::<usize>()
     }
 
-    /// The chain value after each entry, if the first follows `previous` and the seal at the last is by this key.
+    /// The chain value after each entry, if the first follows `previous` and the seal at the last is by this public
+    /// key, as these keys verify it.
     ///
     /// Looks into no entry. Whatever the entries hold, they are what the origin wrote, all of it and in its order.
     pub fn verify(
         &self,
-        previous: &[u8; 32],
-        public: &[u8; 32],
-    ) -> Result<Vec<[u8; 32]>, FrameError> {
-        self.chains_to(previous, |chain| {
-            seal::check(public, self.origin, self.stream, chain, &self.seal)
-        })
-    }
-
-    /// As `verify`, by these keys.
-    pub fn verify_with(
-        &self,
         keys: &dyn DeviceKeys,
         previous: &[u8; 32],
         public: &[u8; 32],
-    ) -> Result<Vec<[u8; 32]>, FrameError> {
-        self.chains_to(previous, |chain| {
-            seal::check_with(keys, public, self.origin, self.stream, chain, &self.seal)
-        })
-    }
-
-    fn chains_to(
-        &self,
-        previous: &[u8; 32],
-        is_sealed: impl Fn(&[u8; 32]) -> bool,
     ) -> Result<Vec<[u8; 32]>, FrameError> {
         if first8(previous) != self.prev8 {
             let Frame { origin, stream, first, .. } = *self;
@@ -187,7 +167,7 @@ impl Frame {
         }
         let chains = self.chains(previous);
         let chain = chains.last().unwrap_or(previous);
-        if is_sealed(chain) {
+        if seal::check(keys, public, self.origin, self.stream, chain, &self.seal) {
             Ok(chains)
         } else {
             Err(FrameError::Seal { origin: self.origin, stream: self.stream, seq: self.last() })

@@ -41,13 +41,7 @@ impl Hub {
     }
 
     fn take_frame(&mut self, now: Now, from: &PeerId, bytes: &[u8]) -> Result<(), String> {
-        let waits: usize = self
-            .queue
-            .iter()
-            .filter(|incoming| incoming.from == *from)
-            .map(|incoming| incoming.frame.body_bytes())
-            .sum();
-        if waits > 4 * self.settings.credit_bytes as usize {
+        if self.waiting_bytes(from) > 4 * self.settings.credit_bytes as usize {
             return Err("more frames than were granted".to_owned());
         }
         let frame = Frame::decode(bytes).map_err(|cause| cause.to_string())?;

@@ -155,6 +155,12 @@ impl Hub {
         outputs
     }
 
+    /// Bytes of frames from a peer that are queued and not applied yet.
+    pub(crate) fn waiting_bytes(&self, from: &PeerId) -> usize {
+        let own = self.queue.iter().filter(|incoming| incoming.from == *from);
+        own.map(|incoming| incoming.frame.body_bytes()).sum()
+    }
+
     /// Applies one slice of what is queued; true when more waits.
     pub fn work(&mut self, replica: &mut Replica, now: Now) -> (Vec<Output>, bool) {
         let mut outputs = Vec::new();

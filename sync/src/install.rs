@@ -367,7 +367,7 @@ fn check_seal(
     let Seal { seq, .. } = row.seal;
     // Without a seal at its floor an origin is half-way through a frame, and the maker alone vouches.
     let proven = seq != row.floor.seq
-        || seal::check_with(ours, key, row.origin, row.stream, &row.floor.chain, &row.seal);
+        || seal::check(ours, key, row.origin, row.stream, &row.floor.chain, &row.seal);
     if proven { Ok(()) } else { Err(forged) }
 }
 

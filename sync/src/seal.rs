@@ -4,7 +4,7 @@
 //! before, so one signature over the newest vouches for all. Origin, stream and number are in the hash: an entry cannot
 //! be moved, and a relay can cut frames anew at any seal without being able to change or invent one.
 
-use crate::device_keys::{DeviceKeys, verify};
+use crate::device_keys::DeviceKeys;
 use crate::origin::{Origin, Stream};
 use crate::version::Head;
 
@@ -69,19 +69,8 @@ pub fn make(
     Seal { signature, ..unsigned }
 }
 
-/// Whether a seal is by this key and for this chain value.
+/// Whether a seal is by this public key and for this chain value, as these keys verify it.
 pub fn check(
-    public: &[u8; 32],
-    origin: Origin,
-    stream: Stream,
-    chain: &[u8; 32],
-    seal: &Seal,
-) -> bool {
-    verify(public, &signed_message(origin, stream, chain, seal), &seal.signature)
-}
-
-/// As `check`, verified by these keys.
-pub fn check_with(
     keys: &dyn DeviceKeys,
     public: &[u8; 32],
     origin: Origin,
@@ -155,15 +144,15 @@ mod tests {
     #[test]
     fn a_seal_holds_for_its_head_and_key() {
         let (keys, head, seal) = sample();
-        assert!(check(&keys.public(), origin(7), Stream::CHAIN, &head.chain, &seal));
+        assert!(check(&keys, &keys.public(), origin(7), Stream::CHAIN, &head.chain, &seal));
         let other = SoftwareKeys::from_seed([4; 32]);
-        assert!(!check(&other.public(), origin(7), Stream::CHAIN, &head.chain, &seal));
+        assert!(!check(&keys, &other.public(), origin(7), Stream::CHAIN, &head.chain, &seal));
     }
 
     #[test]
     fn a_seal_holds_for_no_other_origin_stream_number_session_or_age() {
         let (keys, head, seal) = sample();
-        let holds = |o, s, seal: Seal| check(&keys.public(), o, s, &head.chain, &seal);
+        let holds = |o, s, seal: Seal| check(&keys, &keys.public(), o, s, &head.chain, &seal);
         assert!(!holds(origin(8), Stream::CHAIN, seal));
         assert!(!holds(origin(7), Stream::store(1).unwrap(), seal));
         assert!(!holds(origin(7), Stream::CHAIN, Seal { seq: 2, ..seal }));

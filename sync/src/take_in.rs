@@ -206,7 +206,7 @@ impl Inner<'_> {
         {
             return Ok(Ok(frame.chains(&previous)));
         }
-        let verified = frame.verify_with(self.keys, &previous, &writer.key);
+        let verified = frame.verify(self.keys, &previous, &writer.key);
         Ok(verified.and_then(|chains| {
             let overlap = index(head.seq + 1 - frame.first());
             if overlap > 0 && chains[overlap - 1] != head.chain {

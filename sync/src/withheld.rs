@@ -85,7 +85,7 @@ impl Inner<'_> {
         if frame.origin() != self.own {
             return self.keep(Why::Fork, frame, writer, previous, draft);
         }
-        match frame.verify_with(self.keys, previous, &writer.key) {
+        match frame.verify(self.keys, previous, &writer.key) {
             Ok(chains) => {
                 if found == OtherPast::Forked {
                     let chain = chains.last().expect("a frame has an entry");
@@ -105,7 +105,7 @@ impl Inner<'_> {
         previous: &[u8; 32],
         draft: &mut Draft,
     ) -> rusqlite::Result<Option<Outcome>> {
-        let chains = match frame.verify_with(self.keys, previous, &writer.key) {
+        let chains = match frame.verify(self.keys, previous, &writer.key) {
             Ok(chains) => chains,
             Err(cause) => return Ok(Some(Outcome::Refused(cause))),
         };

@@ -46,7 +46,7 @@ fn a_frame_reads_back_and_verifies_packed_or_raw() {
         assert_eq!(came, sent);
         assert_eq!(came.entries().collect::<Vec<_>>(), entries);
         assert_eq!(came.last(), 40 + entries.len() as u64);
-        let chains = came.verify(&PREVIOUS, &keys().public()).unwrap();
+        let chains = came.verify(&keys(), &PREVIOUS, &keys().public()).unwrap();
         assert_eq!(chains.len(), entries.len());
     }
 }
@@ -129,14 +129,14 @@ fn a_body_must_hold_its_entries_and_no_more() {
 fn another_past_and_another_key_are_told_apart() {
     let frame = frame(41, &[vec![1], vec![2]]).unwrap();
     check(
-        frame.verify(&[6; 32], &keys().public()).map(|_| frame.clone()),
+        frame.verify(&keys(), &[6; 32], &keys().public()).map(|_| frame.clone()),
         expect![
             "origin 7 has another past in store/12 before entry 41 than the one known here: it was cloned or restored, give it a new origin"
         ],
     );
     let other = SoftwareKeys::from_seed([4; 32]);
     check(
-        frame.verify(&PREVIOUS, &other.public()).map(|_| frame.clone()),
+        frame.verify(&keys(), &PREVIOUS, &other.public()).map(|_| frame.clone()),
         expect![
             "the seal of origin 7 in store/12 at entry 42 does not hold: the entries were changed, or another key made it"
         ],
@@ -163,7 +163,7 @@ proptest! {
         let sent = frame(first, &entries).unwrap();
         let came = Frame::decode(&sent.encode()).unwrap();
         prop_assert_eq!(&came, &sent);
-        prop_assert!(came.verify(&PREVIOUS, &keys().public()).is_ok());
+        prop_assert!(came.verify(&keys(), &PREVIOUS, &keys().public()).is_ok());
     }
 
     #[test]

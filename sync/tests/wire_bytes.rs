@@ -146,7 +146,7 @@ fn keeps(bytes: &[u8], golden: ExpectFile) {
 fn no_flipped_bit_and_no_cut_passes_for_a_raw_frame() {
     nothing_damaged_passes(&raw_frame().encode(), |bytes| {
         let frame = Frame::decode(bytes).ok()?;
-        frame.verify(&start(), &writer_keys().public()).ok().map(drop)
+        frame.verify(&writer_keys(), &start(), &writer_keys().public()).ok().map(drop)
     });
 }
 
@@ -155,7 +155,7 @@ fn no_flipped_bit_and_no_cut_passes_for_a_raw_frame() {
 fn no_flipped_bit_and_no_cut_passes_for_a_frame_with_blobs() {
     nothing_damaged_passes(&side_frame().encode(), |bytes| {
         let frame = Frame::decode(bytes).ok()?;
-        frame.verify(&start(), &writer_keys().public()).ok().map(drop)
+        frame.verify(&writer_keys(), &start(), &writer_keys().public()).ok().map(drop)
     });
 }
 
@@ -178,7 +178,7 @@ fn what_passes_of_a_damaged_packed_frame_is_what_was_sealed() {
     assert!(sealed.encode().len() < sealed.body_bytes(), "this one is packed");
     nothing_damaged_passes(&sealed.encode(), |bytes| {
         let frame = Frame::decode(bytes).ok()?;
-        frame.verify(&start(), &writer_keys().public()).ok()?;
+        frame.verify(&writer_keys(), &start(), &writer_keys().public()).ok()?;
         (frame != sealed).then_some(())
     });
 }
@@ -214,7 +214,7 @@ fn what_is_tried_here_passes_undamaged() {
     let public = writer_keys().public();
     for sent in [raw_frame(), packed_frame(), side_frame()] {
         let came = Frame::decode(&sent.encode()).unwrap();
-        came.verify(&start(), &public).unwrap();
+        came.verify(&writer_keys(), &start(), &public).unwrap();
         assert_eq!(came, sent);
     }
     assert_eq!(Ack::decode(&ack().encode(&writer_keys())).unwrap().proven_by(&public), Ok(ack()));
