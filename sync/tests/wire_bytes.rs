@@ -347,6 +347,10 @@ fn every_golden_message_is_one_item_and_nothing_behind_it() {
     let mut read = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
+        // A file of records, and no message.
+        if path.file_stem().is_some_and(|name| name == "second_copy") {
+            continue;
+        }
         let digits: Vec<u8> =
             std::fs::read(&path).unwrap().into_iter().filter(u8::is_ascii_hexdigit).collect();
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16);
