@@ -120,7 +120,7 @@ fn a_frame_with_a_watermark_keeps_its_bytes_and_none_damaged_passes() {
     assert!(row.verify(&keys, &public));
     nothing_damaged_passes(&frame.encode(), |bytes| {
         let Ok(frame) = Frame::decode(bytes) else { return false };
-        frame.verify(&seal::genesis(origin(1), store()), &public).is_ok()
+        frame.verify(&keys, &seal::genesis(origin(1), store()), &public).is_ok()
     });
 }
 
