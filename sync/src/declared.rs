@@ -9,7 +9,7 @@ use crate::{
     rule::{Rule, StreamRule},
     value::Kind,
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 /// The declarations, filled by the migrations.
 pub const SCHEMA: &str = "
@@ -63,7 +63,7 @@ pub struct Column {
 
 /// The columns of a table, in its order; none when there is no such table.
 pub fn read_columns(db: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
-    db.prepare(
+    db.prepare_cached(
         "SELECT name, type, \"notnull\", pk, dflt_value, hidden FROM pragma_table_xinfo(?1) ORDER BY cid",
     )?
     .query_map([table], |row| {
@@ -126,12 +126,22 @@ pub fn check_table(db: &Connection, table: &str, rule: Rule) -> Result<(), Table
     check_shape(db, table, rule).map_err(|found| found.named(table))
 }
 
+fn ask<T>(
+    db: &Connection,
+    sql: &str,
+    table: &str,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    db.prepare_cached(sql)?.query_row([table], read)
+}
+
 fn check_shape(db: &Connection, table: &str, rule: Rule) -> Result<(), Found> {
     let refuse = |reason: &str| Err(Found::Reason(reason.to_owned()));
-    let (strict, sql): (bool, String) = db.query_row(
+    let (strict, sql): (bool, String) = ask(
+        db,
         "SELECT l.strict, m.sql FROM pragma_table_list(?1) l JOIN sqlite_schema m ON m.name = l.name
          WHERE l.schema = 'main'",
-        [table],
+        table,
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     if !strict {
@@ -140,18 +150,20 @@ fn check_shape(db: &Connection, table: &str, rule: Rule) -> Result<(), Found> {
     if sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
         return refuse("AUTOINCREMENT draws keys that another device draws too: use row_id()");
     }
-    let unique: i64 = db.query_row(
+    let unique: i64 = ask(
+        db,
         "SELECT count(*) FROM pragma_index_list(?1) WHERE \"unique\" AND origin <> 'pk'",
-        [table],
+        table,
         |row| row.get(0),
     )?;
     if unique > 0 && rule != Rule::Owner {
         return refuse("two devices cannot keep a UNIQUE index besides the key");
     }
-    let acting: i64 = db.query_row(
+    let acting: i64 = ask(
+        db,
         "SELECT count(*) FROM pragma_foreign_key_list(?1)
          WHERE on_delete NOT IN ('NO ACTION', 'RESTRICT') OR on_update NOT IN ('NO ACTION', 'RESTRICT')",
-        [table],
+        table,
         |row| row.get(0),
     )?;
     if acting > 0 {
@@ -182,7 +194,7 @@ fn check_register(db: &Connection, table: &str, sql: &str) -> Result<(), String>
         return Err("a register has a column beside its key and its marks".to_owned());
     }
     let asked = "SELECT count(*) FROM pragma_foreign_key_list(?1)";
-    let foreign: Result<i64, _> = db.query_row(asked, [table], |row| row.get(0));
+    let foreign: Result<i64, _> = ask(db, asked, table, |row| row.get(0));
     if foreign.map_err(|cause| cause.to_string())? > 0 {
         return Err("a register has no foreign key: its parent may come later".to_owned());
     }
@@ -243,7 +255,7 @@ pub fn column_kinds(
 }
 
 fn named_kinds(db: &Connection, table: u32) -> rusqlite::Result<Vec<(String, String)>> {
-    db.prepare("SELECT name, kind FROM replicated_column WHERE table_id = ?1 ORDER BY name")?
+    db.prepare_cached("SELECT name, kind FROM replicated_column WHERE table_id = ?1 ORDER BY name")?
         .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }

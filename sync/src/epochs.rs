@@ -87,7 +87,7 @@ pub fn understood(epoch: u16) -> (u16, u16) {
 
 /// The columns of a table by their numbers.
 pub fn pins(db: &Connection, table: u32) -> rusqlite::Result<Vec<Pin>> {
-    db.prepare(
+    db.prepare_cached(
         "SELECT name, kind, since, until, gone FROM sync_column WHERE table_id = ?1 ORDER BY column_id",
     )?
     .query_map([table], |row| {
@@ -105,14 +105,17 @@ pub fn pins(db: &Connection, table: u32) -> rusqlite::Result<Vec<Pin>> {
 /// The first epoch that has a table.
 pub fn table_since(db: &Connection, table: u32) -> rusqlite::Result<u16> {
     let since = "SELECT since FROM sync_table WHERE table_id = ?1";
-    db.query_row(since, [table], |row| row.get(0)).optional().map(|since| since.unwrap_or(FIRST))
+    let mut ask = db.prepare_cached(since)?;
+    ask.query_row([table], |row| row.get(0)).optional().map(|since| since.unwrap_or(FIRST))
 }
 
 /// The tables that do not replicate any more.
 pub fn ended(db: &Connection) -> rusqlite::Result<Vec<Ended>> {
-    db.prepare("SELECT table_id, until FROM sync_table WHERE until IS NOT NULL ORDER BY table_id")?
-        .query_map([], |row| Ok(Ended { table: row.get(0)?, until: row.get(1)? }))?
-        .collect()
+    db.prepare_cached(
+        "SELECT table_id, until FROM sync_table WHERE until IS NOT NULL ORDER BY table_id",
+    )?
+    .query_map([], |row| Ok(Ended { table: row.get(0)?, until: row.get(1)? }))?
+    .collect()
 }
 
 /// Gives numbers to what a migration has declared or added, and notes what it has ended. Runs in the migration's own
@@ -124,7 +127,7 @@ pub fn pin(db: &Connection) -> Result<(), TableError> {
     }
     let epoch = current(db)?;
     let declared: Vec<(u32, String)> = db
-        .prepare("SELECT table_id, name FROM replicated ORDER BY table_id")?
+        .prepare_cached("SELECT table_id, name FROM replicated ORDER BY table_id")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     db.execute(
@@ -135,11 +138,31 @@ pub fn pin(db: &Connection) -> Result<(), TableError> {
     for (table, name) in declared {
         let columns = read_columns(db, &name)?;
         // A declaration without its table is refused when all are read.
-        if !columns.is_empty() {
+        if !columns.is_empty() && !is_pinned(db, table, &name, &columns)? {
             pin_table(db, epoch, table, &name, &columns)?;
         }
     }
     Ok(())
+}
+
+/// Whether nothing has changed about a table since it was last looked at: most migrations touch one of many.
+fn is_pinned(
+    db: &Connection,
+    table: u32,
+    name: &str,
+    columns: &[Column],
+) -> rusqlite::Result<bool> {
+    let mut said = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM sync_table WHERE table_id = ?1 AND name = ?2 AND until IS NULL)
+         AND NOT EXISTS (SELECT 1 FROM replicated_ended WHERE table_id = ?1)
+         AND NOT EXISTS (SELECT 1 FROM replicated_renamed WHERE table_id = ?1)",
+    )?;
+    if !said.query_row((table, name), |row| row.get(0))? {
+        return Ok(false);
+    }
+    let pins = pins(db, table)?;
+    let live = pins.iter().filter(|pin| !pin.gone).map(|pin| &pin.name);
+    Ok(live.eq(columns.iter().map(|column| &column.name)))
 }
 
 fn pin_table(
@@ -151,34 +174,35 @@ fn pin_table(
 ) -> Result<(), TableError> {
     let refuse = |reason: String| TableError::Refused { table: name.to_owned(), reason };
     let ended = "SELECT name FROM sync_table WHERE table_id = ?1 AND until IS NOT NULL";
-    let before: Option<String> = db.query_row(ended, [table], |row| row.get(0)).optional()?;
+    let mut ended = db.prepare_cached(ended)?;
+    let before: Option<String> = ended.query_row([table], |row| row.get(0)).optional()?;
     if let Some(before) = before {
         return Err(refuse(format!(
             "its number {table} belonged to {before}: take the next free one"
         )));
     }
-    db.execute(
+    db.prepare_cached(
         "INSERT INTO sync_table (table_id, name, since) VALUES (?1, ?2, ?3)
          ON CONFLICT (table_id) DO UPDATE SET name = excluded.name",
-        (table, name, epoch),
-    )?;
-    db.execute(
+    )?
+    .execute((table, name, epoch))?;
+    db.prepare_cached(
         "UPDATE sync_column SET name = (SELECT r.name FROM replicated_renamed r
              WHERE r.table_id = sync_column.table_id AND r.was = sync_column.name)
          WHERE table_id = ?1 AND gone = 0 AND EXISTS (SELECT 1 FROM replicated_renamed r
              JOIN pragma_table_xinfo(?2) c ON c.name = r.name
              WHERE r.table_id = ?1 AND r.was = sync_column.name
              AND NOT EXISTS (SELECT 1 FROM pragma_table_xinfo(?2) o WHERE o.name = r.was))",
-        (table, name),
-    )?;
-    db.execute(
+    )?
+    .execute((table, name))?;
+    db.prepare_cached(
         "UPDATE sync_column SET until = ?2 WHERE table_id = ?1 AND until IS NULL AND gone = 0
          AND name IN (SELECT name FROM replicated_ended WHERE table_id = ?1)",
-        (table, epoch),
-    )?;
+    )?
+    .execute((table, epoch))?;
     // Said once: a column that comes later may take an old name, and never an old number.
-    db.execute("DELETE FROM replicated_ended WHERE table_id = ?1", [table])?;
-    db.execute("DELETE FROM replicated_renamed WHERE table_id = ?1", [table])?;
+    db.prepare_cached("DELETE FROM replicated_ended WHERE table_id = ?1")?.execute([table])?;
+    db.prepare_cached("DELETE FROM replicated_renamed WHERE table_id = ?1")?.execute([table])?;
     drop_pins(db, epoch, table, columns).map_err(|found| match found {
         Ok(name) => refuse(format!(
             "column {name} is gone: end it in replicated_ended {BEHIND} epochs before, or name it in replicated_renamed"

@@ -103,7 +103,7 @@ impl Tables {
     /// Reads the declarations and checks each against the schema.
     pub fn load(db: &Connection) -> Result<Tables, TableError> {
         let declared: Vec<Declared> = db
-            .prepare(
+            .prepare_cached(
                 "SELECT table_id, name, rule, stream, writers FROM replicated ORDER BY table_id",
             )?
             .query_map([], |row| {
@@ -346,7 +346,7 @@ fn statements(
 /// A trigger that wrote a replicated table would be captured here and run again at the receiver.
 fn check_triggers(db: &Connection, tables: &Tables) -> Result<(), TableError> {
     let triggers: Vec<(String, String)> = db
-        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")?
+        .prepare_cached("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for (trigger, sql) in triggers {
