@@ -10,6 +10,7 @@ use crate::{
     value::Kind,
 };
 use rusqlite::{Connection, Row};
+use std::collections::BTreeMap;
 
 /// The declarations, filled by the migrations.
 pub const SCHEMA: &str = "
@@ -121,9 +122,30 @@ impl From<rusqlite::Error> for Found {
     }
 }
 
+/// How a table was made.
+pub struct Made {
+    strict: bool,
+    sql: String,
+}
+
+/// How each table was made, by its name. One question for all: SQLite goes through its whole schema to answer it.
+pub fn made(db: &Connection) -> rusqlite::Result<BTreeMap<String, Made>> {
+    db.prepare_cached(
+        "SELECT l.name, l.strict, m.sql FROM pragma_table_list l JOIN sqlite_schema m ON m.name = l.name
+         WHERE l.schema = 'main' AND m.type = 'table'",
+    )?
+    .query_map([], |row| Ok((row.get(0)?, Made { strict: row.get(1)?, sql: row.get(2)? })))?
+    .collect()
+}
+
 /// Whether a table can be carried by this rule.
-pub fn check_table(db: &Connection, table: &str, rule: Rule) -> Result<(), TableError> {
-    check_shape(db, table, rule).map_err(|found| found.named(table))
+pub fn check_table(
+    db: &Connection,
+    table: &str,
+    made: &Made,
+    rule: Rule,
+) -> Result<(), TableError> {
+    check_shape(db, table, made, rule).map_err(|found| found.named(table))
 }
 
 fn ask<T>(
@@ -135,19 +157,12 @@ fn ask<T>(
     db.prepare_cached(sql)?.query_row([table], read)
 }
 
-fn check_shape(db: &Connection, table: &str, rule: Rule) -> Result<(), Found> {
+fn check_shape(db: &Connection, table: &str, made: &Made, rule: Rule) -> Result<(), Found> {
     let refuse = |reason: &str| Err(Found::Reason(reason.to_owned()));
-    let (strict, sql): (bool, String) = ask(
-        db,
-        "SELECT l.strict, m.sql FROM pragma_table_list(?1) l JOIN sqlite_schema m ON m.name = l.name
-         WHERE l.schema = 'main'",
-        table,
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    if !strict {
+    if !made.strict {
         return refuse("it is not STRICT");
     }
-    if sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
+    if made.sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
         return refuse("AUTOINCREMENT draws keys that another device draws too: use row_id()");
     }
     let unique: i64 = ask(
@@ -170,7 +185,7 @@ fn check_shape(db: &Connection, table: &str, rule: Rule) -> Result<(), Found> {
         return refuse("a foreign key must not change other rows");
     }
     if rule == Rule::Register {
-        return check_register(db, table, &sql).map_err(Found::Reason);
+        return check_register(db, table, &made.sql).map_err(Found::Reason);
     }
     Ok(())
 }

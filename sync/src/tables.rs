@@ -5,7 +5,7 @@
 //! could both draw) is refused before the first write, by name.
 
 use crate::{
-    declared::{self, Column, TableError, check_columns, check_table, read_columns},
+    declared::{self, Column, Made, TableError, check_columns, check_table, read_columns},
     entry::{Age, Layout},
     epochs::{self, Pin},
     planted::{self, Fault},
@@ -13,6 +13,7 @@ use crate::{
     value::{Kind, Value},
 };
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 
 /// Number of the engine's own table of who counts.
 pub const ALLOW_LIST: u32 = 4_000;
@@ -118,8 +119,9 @@ impl Tables {
             .collect::<Result<_, _>>()?;
         let mut tables = Tables { epoch: epochs::current(db)?, ..Tables::default() };
         tables.ended = epochs::ended(db)?.into_iter().map(|ended| ended.table).collect();
+        let made = declared::made(db)?;
         for one in declared {
-            let table = read_table(db, one)?;
+            let table = read_table(db, &made, one)?;
             let length = table.name.len();
             if tables.by_length.len() <= length {
                 tables.by_length.resize(length + 1, Vec::new());
@@ -183,7 +185,11 @@ struct Declared {
     writers: Option<String>,
 }
 
-fn read_table(db: &Connection, declared: Declared) -> Result<Table, TableError> {
+fn read_table(
+    db: &Connection,
+    made: &BTreeMap<String, Made>,
+    declared: Declared,
+) -> Result<Table, TableError> {
     let name = declared.name.clone();
     let refuse =
         |reason: &str| TableError::Refused { table: name.clone(), reason: reason.to_owned() };
@@ -196,7 +202,8 @@ fn read_table(db: &Connection, declared: Declared) -> Result<Table, TableError> 
     }
     let found = read_columns(db, &declared.name)?;
     check_columns(&found).map_err(|reason| refuse(&reason))?;
-    check_table(db, &declared.name, rule)?;
+    let made = made.get(&declared.name).ok_or_else(|| refuse("no table has exactly this name"))?;
+    check_table(db, &declared.name, made, rule)?;
     let mut pins = epochs::pins(db, declared.id)?;
     pins.retain(|pin| !(pin.gone && planted::is(Fault::NumberByPlace)));
     let kinds = declared::column_kinds(db, declared.id, &found)?.map_err(|why| refuse(&why))?;
