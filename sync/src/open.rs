@@ -296,10 +296,10 @@ fn set_up(db: &Connection, path: &Path, cache_kib: u32) -> Result<(), OpenError>
     // Otherwise a statement is prepared anew for every other value that is bound to it: SQLite might find a better plan
     // for just that value. Each question of the engine has one plan.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
+    db.execute_batch("PRAGMA page_size=4096").map_err(failed)?;
+    keep_log(db, path)?;
     db.execute_batch(&format!(
-        "PRAGMA page_size=4096;
-         PRAGMA journal_mode=WAL;
-         PRAGMA synchronous=FULL;
+        "PRAGMA synchronous=FULL;
          PRAGMA foreign_keys=ON;
          PRAGMA recursive_triggers=OFF;
          PRAGMA trusted_schema=OFF;
@@ -310,11 +310,6 @@ fn set_up(db: &Connection, path: &Path, cache_kib: u32) -> Result<(), OpenError>
          PRAGMA cache_size=-{cache_kib}"
     ))
     .map_err(failed)?;
-    let journal: String =
-        db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(failed)?;
-    if journal != "wal" {
-        return Err(OpenError::Setting { path: path.to_owned(), setting: "journal_mode=WAL" });
-    }
     let level: i64 = db.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(failed)?;
     if level != 2 {
         return Err(OpenError::Setting { path: path.to_owned(), setting: "synchronous=FULL" });
@@ -326,6 +321,26 @@ fn set_up(db: &Connection, path: &Path, cache_kib: u32) -> Result<(), OpenError>
         db.execute_batch("PRAGMA synchronous=OFF").map_err(failed)?;
     }
     Ok(())
+}
+
+/// Turns the write-ahead log on. The change is a transaction of its own that ends behind the answer: the answer is `wal`
+/// although the transaction then fails, and from there on the connection would say so too, while its commits last only
+/// until the power goes. So the statement runs to its end, and the log itself must be there.
+fn keep_log(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
+    if planted::is(Fault::LogNotLookedFor) {
+        return db.execute_batch("PRAGMA journal_mode=WAL").map_err(failed);
+    }
+    let mut turn_on = db.prepare("PRAGMA journal_mode=WAL").map_err(failed)?;
+    let mut answers = turn_on.query([]).map_err(failed)?;
+    while answers.next().map_err(failed)?.is_some() {}
+    // The log is opened by the first read.
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(failed)?;
+    if page_check::keeps_log(db) {
+        Ok(())
+    } else {
+        Err(OpenError::Setting { path: path.to_owned(), setting: "journal_mode=WAL" })
+    }
 }
 
 /// Keeps a second process away from a database, for as long as the file lives.

@@ -120,6 +120,13 @@ pub fn has_met_rot(db: &Connection) -> bool {
     })
 }
 
+/// Whether a connection that has read writes to a write-ahead log, whatever it says of itself.
+pub fn keeps_log(db: &Connection) -> bool {
+    // SAFETY: `file_of` has made sure that `open` has filled it.
+    file_of(db, ffi::SQLITE_FCNTL_JOURNAL_POINTER)
+        .is_some_and(|file| matches!(unsafe { open_of(file) }.what, What::Log(_)))
+}
+
 /// The database file of a connection, or its log, if it lies on this layer.
 fn file_of(db: &Connection, which: c_int) -> Option<*mut ffi::sqlite3_file> {
     let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();

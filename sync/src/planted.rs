@@ -140,6 +140,8 @@ pub enum Fault {
     SynchronousOff,
     /// The last row of a long write is not logged.
     RowLeftOut,
+    /// A database is believed when it says that it keeps a write-ahead log.
+    LogNotLookedFor,
 }
 
 impl Fault {
