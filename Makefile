@@ -8,7 +8,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help planted outsider setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
-	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof disk-trials some-disk-trials
+	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof disk-trials some-disk-trials fuzz
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # nextest keeps its report in the clone, wherever cargo builds.
@@ -25,6 +25,8 @@ PROOF := proof
 # Processor minutes of its trials of disks.
 PROOF_DISK_MINUTES := 60
 PROOF_SEEDS := 100000
+# Processor seconds of its damaged messages.
+PROOF_MESSAGE_SECONDS := 3600
 # How long the advisory database may take to answer.
 ADVISORIES_S := 60
 
@@ -108,6 +110,10 @@ planted:
 proof: ## go on with the long proof: store-days with all faults, until it is stopped; it adds up per build
 	cargo run --quiet --release --locked -p selvedge-simulator -- --proof $(PROOF) --seeds $(PROOF_SEEDS)
 	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials -- --proof $(PROOF) --minutes $(PROOF_DISK_MINUTES)
+	cargo run --quiet --release --locked -p selvedge-simulator --bin hostile -- messages --folder $(PROOF) --seconds $(PROOF_MESSAGE_SECONDS)
+
+fuzz: ## feed every parser with mutants until it is stopped; counts add up per build
+	cargo run --quiet --release --locked -p selvedge-simulator --bin hostile -- parsers --folder $(PROOF)
 
 disk-trials: ## cuts, faults and flipped bits at every operation of the engine's transactions: the whole gate
 	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials

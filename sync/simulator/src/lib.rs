@@ -95,3 +95,17 @@ pub mod promise;
 pub mod engine_trials;
 
 pub mod flips;
+
+pub mod letters;
+
+pub mod damage;
+
+pub mod papers;
+
+pub mod sums;
+
+pub mod grammar;
+
+pub mod parsers;
+
+pub mod fuzz;
