@@ -11,9 +11,14 @@ use crate::world::Report;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 /// A failing run is tried again at most so often to make it small.
 const SHRINK_RUNS: u32 = 60;
+
+/// From so many seeds on people want to know how far it is.
+const WORTH_WAITING: u64 = 50;
 
 /// Seeds, and how they are shared out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,14 @@ impl Heard {
         self.coverage.add(&Coverage::parse(coverage).ok_or_else(odd)?);
         self.digests.insert(seed, digest.to_owned());
         Ok(())
+    }
+
+    /// Tells people who wait how far it is, ten times in all.
+    fn say_how_far(&self, seeds: u64) {
+        let (done, step) = ((self.digests.len() + self.broken.len()) as u64, seeds.div_ceil(10));
+        if seeds >= WORTH_WAITING && done.is_multiple_of(step) {
+            eprintln!("{done} of {seeds} seeds, {} broke an invariant", self.broken.len());
+        }
     }
 
     /// One digest for all.
@@ -105,12 +118,23 @@ pub fn share_out(share: Share, options: &[String]) -> Result<Heard, String> {
     let workers = (0..jobs).map(|job| start(share, job, jobs, options));
     let workers: Vec<Child> = workers.collect::<Result<_, _>>().map_err(said)?;
     let mut heard = Heard::default();
+    let (tell, lines) = mpsc::channel();
+    // All are heard at once: a worker whose pipe is full stands still.
+    let mut listened = Vec::new();
     for mut worker in workers {
-        let lines = worker.stdout.take().ok_or("a worker has no output")?;
-        for line in BufReader::new(lines).lines() {
-            heard.take(&line.map_err(said)?)?;
-        }
-        if !worker.wait().map_err(said)?.success() {
+        let output = worker.stdout.take().ok_or("a worker has no output")?;
+        let tell = tell.clone();
+        let listen = move || BufReader::new(output).lines().try_for_each(|line| tell.send(line));
+        listened.push((worker, thread::spawn(listen)));
+    }
+    drop(tell);
+    for line in lines {
+        heard.take(&line.map_err(said)?)?;
+        heard.say_how_far(share.seeds);
+    }
+    for (mut worker, listener) in listened {
+        let heard_all = listener.join().is_ok_and(|sent| sent.is_ok());
+        if !worker.wait().map_err(said)?.success() || !heard_all {
             return Err(
                 "a worker stopped before its last seed: run that seed alone to see why".to_owned()
             );
