@@ -14,12 +14,14 @@ use selvedge_sync::allow_list::{self, Row};
 use selvedge_sync::changelog;
 use selvedge_sync::declared::TableError;
 use selvedge_sync::device_keys::DeviceKeys;
+use selvedge_sync::hlc::Millis;
 use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::incarnation;
 use selvedge_sync::marks::{AT_HQ, Marks};
 use selvedge_sync::open::{Migration, OpenError};
 use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
 use selvedge_sync::outcome::{Committed, WriteError};
+use selvedge_sync::rebuilt::{self, Rebuilt};
 use selvedge_sync::replica::Replica;
 use selvedge_sync::standing::HubStatus;
 use selvedge_sync::tables::Tables;
@@ -29,6 +31,7 @@ use selvedge_transport::engine::{Engine, EngineError, EngineSettings, ReaderErro
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::standing::{self, ACTS_READ};
 
 /// A connection that only reads.
@@ -62,6 +65,7 @@ pub struct Database {
     readers: Mutex<Vec<Connection>>,
     in_doubt: Mutex<Option<String>>,
     has_parent: bool,
+    rebuilt: Option<Rebuilt>,
 }
 
 /// What the database is set up with.
@@ -82,7 +86,8 @@ pub struct Setup<'a> {
     pub beat_ms: i64,
 }
 
-/// Opens the replica, made when there is none, with the rows of its admission.
+/// Opens the replica, made when there is none, with the rows of its admission. One that has rotted is built anew first,
+/// and that is kept for people.
 pub fn open(
     folder: &Path,
     admission: &Admission,
@@ -93,14 +98,19 @@ pub fn open(
     if admission.own().key != keys.public() {
         return Err(DatabaseError::OtherKey);
     }
-    let mut replica = incarnation::open(Settings {
+    let (mut replica, salvage) = incarnation::open(|| Settings {
         path: folder.join(FILE_NAME),
         vfs: None,
         identity: Identity::admitted(admission),
-        keys,
+        keys: Arc::clone(&keys),
         migrations: migrations::ALL.iter().map(|(name, sql)| Migration { name, sql }).collect(),
         cache_kib: CACHE_KIB,
     })?;
+    if let Some(salvage) = salvage {
+        tracing::error!(?salvage, "{}", salvage.sentence());
+        let kept = rebuilt::keep(&folder.join(FILE_NAME), Millis(clock::wall_ms()), &salvage);
+        kept.map_err(|cause| DatabaseError::Folder { path: folder.to_owned(), cause })?;
+    }
     replica.admit(&admission.rows)?;
     Ok(replica)
 }
@@ -141,6 +151,15 @@ pub enum DatabaseError {
     Start(#[from] StartError),
 }
 
+/// The label on the receipts of this incarnation. Before a device has heard that a spare origin is its own, it knows the
+/// row of that origin as it was signed: with the label of before, two receipts would bear one number.
+fn label_of(replica: &Replica, admission: &Admission) -> String {
+    let own = replica.identity().origin;
+    let spare = || replica.origins().spares.iter().find(|row| row.origin == own);
+    let row = replica.known(own).or_else(spare).unwrap_or(admission.own());
+    row.label.clone()
+}
+
 impl Database {
     /// Opens the replica, gives it to the engine and starts the lines.
     pub fn start(setup: Setup, runtime: &Handle) -> Result<Database, DatabaseError> {
@@ -165,9 +184,7 @@ impl Database {
             })),
             ..EngineSettings::default()
         };
-        let own = replica.known(replica.identity().origin);
-        let label =
-            own.map_or_else(|| setup.admission.own().label.clone(), |row| row.label.clone());
+        let label = label_of(&replica, setup.admission);
         let engine = Engine::start(replica, settings, runtime)?;
         Ok(Database {
             engine,
@@ -178,6 +195,7 @@ impl Database {
             readers: Mutex::new(vec![reader]),
             in_doubt: Mutex::new(None),
             has_parent,
+            rebuilt: rebuilt::read(&setup.folder.join(FILE_NAME)),
         })
     }
 
@@ -189,6 +207,7 @@ impl Database {
             None => self.engine.reader()?,
         };
         let answer = ask(&reader);
+        self.engine.look_for_rot(&reader);
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < READERS_KEPT {
             readers.push(reader);
@@ -294,6 +313,11 @@ impl Database {
     /// How this device stands with the others.
     pub fn status(&self) -> HubStatus {
         self.engine.status()
+    }
+
+    /// That the database was built anew, if it ever was.
+    pub fn rebuilt(&self) -> Option<&Rebuilt> {
+        self.rebuilt.as_ref()
     }
 
     /// Hears of each change of the status.

@@ -22,6 +22,7 @@ use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
 use selvedge_sync::origin::{DeviceId, Role};
+use selvedge_sync::rebuilt;
 use selvedge_sync::talk::{HubSettings, Now};
 use selvedge_transport::address::BrokerAddress;
 use selvedge_transport::broker::{self, BrokerSettings};
@@ -207,7 +208,9 @@ fn print_status(file: &Path) -> Outcome {
     let stopped = hub.status(&replica, now);
     println!("not running: this is what the database says");
     let label = &admission.own().label;
-    print!("{}", status::text(&status::of(replica.identity(), label, class, &stopped)));
+    let rebuilt = rebuilt::read(&config.data.join(database::FILE_NAME));
+    let status = status::of(replica.identity(), label, class, &stopped, rebuilt.as_ref());
+    print!("{}", status::text(&status));
     Ok(())
 }
 

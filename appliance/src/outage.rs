@@ -21,8 +21,15 @@ const HQ_LAG_MS: i64 = 30_000;
 /// How far the clock may stand behind the last receipt before the screen says so.
 const CLOCK_BACK_MS: i64 = 10 * 60 * 1_000;
 
+/// How long the screen says that the database was built anew, when nothing else is to be said.
+const REBUILT_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// How many receipts the clock is compared with.
 const RECEIPTS_COMPARED: u32 = 16;
+
+/// What a person at the screen is told of it.
+const REBUILT: &str =
+    "The data of this device was damaged and has been restored: have its disk looked at.";
 
 /// What was seen of the line so far.
 #[derive(Debug)]
@@ -52,6 +59,10 @@ impl Outage {
         now: Moment,
         zone: Tz,
     ) -> rusqlite::Result<String> {
+        let stopped = standing::stopped(database.status().writer);
+        if !stopped.is_empty() {
+            return Ok(stopped.to_owned());
+        }
         let newest = receipts::latest_own(db, RECEIPTS_COMPARED)?;
         let latest = newest.iter().map(|receipt| receipt.at.0).max();
         if let Some(latest) = latest.filter(|latest| now.0 < latest - CLOCK_BACK_MS) {
@@ -60,7 +71,12 @@ impl Outage {
         }
         let (kept_here, not_at_hq) = standing::counts(acts, database.marks());
         let line = self.line(database, now.0, kept_here, not_at_hq);
-        Ok(standing::sentence(&line, now.0, zone))
+        let said = standing::sentence(&line, now.0, zone);
+        let rebuilt = database.rebuilt().filter(|rebuilt| now.0 - rebuilt.at.0 < REBUILT_MS);
+        Ok(match rebuilt {
+            Some(_) if said.is_empty() => REBUILT.to_owned(),
+            _ => said,
+        })
     }
 
     fn line(&self, database: &Database, now: i64, kept_here: u64, not_at_hq: u64) -> Line {

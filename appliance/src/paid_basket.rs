@@ -67,6 +67,9 @@ pub enum PayError {
         /// What is left.
         free_mib: u64,
     },
+    /// This device may not write receipts for now; asked before money is taken.
+    #[error("no money is taken. {0} The basket is kept")]
+    MayNotSell(&'static str),
     /// The basket has no total.
     #[error(transparent)]
     Basket(#[from] BasketError),

@@ -24,6 +24,7 @@ use crate::database::Database;
 use crate::paid_basket::{PayError, back_to_checkout, basket_hash, write_receipt};
 use crate::payment_intents::{self, Intent, Progress};
 use crate::ringing::{Ringing, rung_up, shortened, to_price};
+use crate::standing;
 
 /// Where what is due is shown.
 pub const PAY: &str = "/checkout/pay";
@@ -95,7 +96,7 @@ impl Payment<'_> {
         kind: &str,
         amount: &str,
     ) -> Result<String, PayError> {
-        self.check_space()?;
+        self.check_can_sell()?;
         let mut asked = None;
         let place = self.once(baskets, |tx, basket| {
             self.shown.ok_or(PayError::NotShown)?;
@@ -146,7 +147,7 @@ impl Payment<'_> {
 
     /// Writes the receipt of a basket that is paid, or that costs nothing.
     pub fn finish(&self, baskets: &mut Baskets) -> Result<String, PayError> {
-        self.check_space()?;
+        self.check_can_sell()?;
         self.once(baskets, |tx, basket| {
             self.shown.ok_or(PayError::NotShown)?;
             let due = self.due(basket)?;
@@ -237,7 +238,11 @@ impl Payment<'_> {
     }
 
     /// A sale that cannot be written down is refused before money is taken.
-    fn check_space(&self) -> Result<(), PayError> {
+    fn check_can_sell(&self) -> Result<(), PayError> {
+        let stopped = standing::stopped(self.database.status().writer);
+        if !stopped.is_empty() {
+            return Err(PayError::MayNotSell(stopped));
+        }
         let Ok(disk) = statvfs(self.database.folder()) else { return Ok(()) };
         let free = disk.blocks_available() * disk.fragment_size();
         if free < self.space_min_bytes {

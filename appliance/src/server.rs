@@ -192,5 +192,6 @@ async fn status_text(State(page): State<Page>) -> Response {
 
 fn status_of(page: &Page) -> Status {
     let database = &page.0.database;
-    status::of(database.identity(), database.label(), database.key_class(), &database.status())
+    let (identity, label, class) = (database.identity(), database.label(), database.key_class());
+    status::of(identity, label, class, &database.status(), database.rebuilt())
 }

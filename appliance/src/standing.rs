@@ -4,6 +4,7 @@
 //! screen never guesses.
 
 use chrono_tz::Tz;
+use selvedge_sync::writer::WriterState;
 
 use crate::amounts::{counted, moment};
 
@@ -142,6 +143,25 @@ pub fn sentence(line: &Line, now_ms: i64, zone: Tz) -> String {
             counted_acts(line)
         ),
         _ => String::new(),
+    }
+}
+
+/// Why nothing can be sold or booked on this device, as people are told; empty when it can.
+pub fn stopped(state: WriterState) -> &'static str {
+    match state {
+        WriterState::Ready => "",
+        WriterState::Returning => {
+            "What this device wrote before is still on its way here: it sells and books again when all of it has come."
+        }
+        WriterState::Stale => {
+            "This device was set back to an older state: it sells and books nothing until head office has given it a new number."
+        }
+        WriterState::Forked => {
+            "A copy of this device has been used: this one sells and books nothing until head office has given it a new number."
+        }
+        WriterState::Over => {
+            "Head office has closed this device: it sells and books nothing until head office admits it again."
+        }
     }
 }
 

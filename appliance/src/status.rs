@@ -1,10 +1,14 @@
 //! Queue, last contact, vector, and why this device is behind
 
+use chrono::DateTime;
 use selvedge_sync::identity::Identity;
+use selvedge_sync::rebuilt::Rebuilt;
 use selvedge_sync::standing::HubStatus;
+use selvedge_sync::succession::generation_of;
 use serde::Serialize;
 
 use crate::amounts::age;
+use crate::standing;
 
 /// The status as JSON names it.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +47,20 @@ pub struct Status {
     pub waiting_origins: Vec<u32>,
     /// Why it is behind; empty when it is not.
     pub reason: String,
+    /// Whether it may write: `ready`, `returning`, `stale`, `forked` or `over`.
+    pub writer: &'static str,
+    /// Why nothing can be sold or booked, as a sentence; empty when it can.
+    pub stopped: String,
+    /// The generation of HQ that was heard last, counted from 0.
+    pub hq_generation: Option<u32>,
+    /// The schema epoch of this build.
+    pub schema_epoch: u16,
+    /// Up to where its own log was trimmed; 0 when it is whole.
+    pub trimmed_to: u64,
+    /// That the database was damaged and built anew; empty when it never was.
+    pub rebuilt: String,
+    /// When that was, in milliseconds since 1970.
+    pub rebuilt_at: Option<i64>,
     /// Devices below this one.
     pub children: Vec<Child>,
     /// Newest seq per stream and origin.
@@ -70,7 +88,13 @@ pub struct Mark {
 }
 
 /// The status of a device.
-pub fn of(identity: &Identity, label: &str, key_class: &'static str, hub: &HubStatus) -> Status {
+pub fn of(
+    identity: &Identity,
+    label: &str,
+    key_class: &'static str,
+    hub: &HubStatus,
+    rebuilt: Option<&Rebuilt>,
+) -> Status {
     let mark = |place: &(selvedge_sync::origin::Stream, selvedge_sync::origin::Origin, u64)| Mark {
         stream: place.0.number(),
         origin: place.1.get(),
@@ -94,6 +118,13 @@ pub fn of(identity: &Identity, label: &str, key_class: &'static str, hub: &HubSt
         refused: hub.refused,
         waiting_origins: hub.waiting_origins.iter().map(|origin| origin.get()).collect(),
         reason: hub.reason.clone(),
+        writer: hub.writer.as_str(),
+        stopped: standing::stopped(hub.writer).to_owned(),
+        hq_generation: hub.generation.map(generation_of),
+        schema_epoch: hub.epoch,
+        trimmed_to: hub.floor,
+        rebuilt: rebuilt.map(|rebuilt| rebuilt.sentence.clone()).unwrap_or_default(),
+        rebuilt_at: rebuilt.map(|rebuilt| rebuilt.at.0),
         children: hub
             .children
             .iter()
@@ -126,6 +157,19 @@ pub fn text(status: &Status) -> String {
         status.parked,
         status.refused,
     );
+    let generation = status.hq_generation.map_or("not heard".to_owned(), |one| one.to_string());
+    text.push_str(&format!(
+        "may write: {}\nHQ generation {generation}, schema epoch {}, log trimmed up to {}\n",
+        if status.stopped.is_empty() { "yes" } else { &status.stopped },
+        status.schema_epoch,
+        status.trimmed_to
+    ));
+    if !status.rebuilt.is_empty() {
+        let at = status.rebuilt_at.and_then(DateTime::from_timestamp_millis);
+        let at =
+            at.map_or_else(String::new, |at| format!(" at {}", at.format("%Y-%m-%d %H:%M UTC")));
+        text.push_str(&format!("database built anew{at}: {}\n", status.rebuilt));
+    }
     for child in &status.children {
         let heard = child.heard_ms.map_or_else(|| "not yet".to_owned(), age);
         text.push_str(&format!("child {} heard {heard}\n", child.device));

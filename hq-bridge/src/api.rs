@@ -16,8 +16,10 @@ use serde::de::DeserializeOwned;
 
 use crate::bodies::{self, BodyReader};
 use crate::database::{DatabaseError, now};
+use crate::decisions::{self, Decision};
 use crate::enrolment::{self, AdmitError, Request};
 use crate::figures;
+use crate::forks;
 use crate::hq::{Hq, HqError};
 use crate::import::rows::{ImportError, Refusal};
 use crate::import::{self, FileKind};
@@ -34,13 +36,15 @@ pub fn routes() -> Router<Page> {
         .route("/totals.json", get(totals))
         .route("/devices.json", get(devices))
         .route("/devices", post(admit))
+        .route("/devices/decisions", post(decide))
+        .route("/forks.json", get(forks))
         .route("/import/{kind}", post(take))
         .route("/tokens", post(token))
 }
 
 async fn status(State(hq): State<Page>) -> Result<Response, PageError> {
     let fleet = hq.fleet().await?;
-    json(&figures::status(&hq.name, hq.origin, &fleet, hq.database.contacts()))
+    json(&figures::status(&fleet, hq.database.contacts(), hq.condition().await?))
 }
 
 async fn totals(State(hq): State<Page>) -> Result<Response, PageError> {
@@ -84,6 +88,30 @@ async fn admit(
         Err(AdmitError::Refused(why)) => Err(bad(why)),
         Err(why) => Err(PageError::new(StatusCode::INTERNAL_SERVER_ERROR, why.to_string())),
     }
+}
+
+async fn forks(State(hq): State<Page>) -> Result<Response, PageError> {
+    let found = hq.ask(|hq, reader| {
+        let rows = enrolment::list(reader, &hq.authority.public())?;
+        forks::all(reader, &rows)
+    });
+    json(&found.await?)
+}
+
+async fn decide(
+    State(hq): State<Page>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageError> {
+    check_token(&hq, &headers)?;
+    let decision: Decision = read(body).await?;
+    let asked = Arc::clone(&hq);
+    let done = tokio::task::spawn_blocking(move || {
+        decisions::carry_out(&asked.database, &asked.authority, &decision)
+    })
+    .await;
+    let said = done.map_err(|why| HqError::BrokenOff(why.to_string()))?;
+    Ok(said.map_err(bad)?.into_response())
 }
 
 async fn token(

@@ -5,9 +5,11 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Serialize;
 use ureq::http::Response;
 use ureq::{Agent, Body, SendBody};
 
+use crate::decisions::Decision;
 use crate::door::{self, Door};
 use crate::enrolment::Request;
 use crate::figures::ImportLine;
@@ -78,23 +80,24 @@ impl Client {
 
     /// Admits a device; returns the text of the admission file.
     pub fn admit(&self, request: &Request) -> Result<String, ClientError> {
-        let answer = self
-            .post("/devices")
-            .header("content-type", "application/json")
-            .send(
-                serde_json::to_string(request)
-                    .map_err(|why| ClientError::Refused(why.to_string()))?,
-            )
-            .map_err(|why| ClientError::NoAnswer(why.to_string()))?;
-        read_all(accepted(answer)?)
+        self.post_json("/devices", request)
+    }
+
+    /// Carries out what an operator decides about devices; returns what it means.
+    pub fn decide(&self, decision: &Decision) -> Result<String, ClientError> {
+        self.post_json("/devices/decisions", decision)
     }
 
     /// Does what an operator wants of the tokens; returns the answer as JSON.
     pub fn tokens(&self, wish: &TokenWish) -> Result<String, ClientError> {
+        self.post_json("/tokens", wish)
+    }
+
+    fn post_json(&self, path: &str, wish: &impl Serialize) -> Result<String, ClientError> {
         let text =
             serde_json::to_string(wish).map_err(|why| ClientError::Refused(why.to_string()))?;
         let answer = self
-            .post("/tokens")
+            .post(path)
             .header("content-type", "application/json")
             .send(text)
             .map_err(|why| ClientError::NoAnswer(why.to_string()))?;

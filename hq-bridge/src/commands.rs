@@ -9,10 +9,13 @@ use selvedge_sync::device_keys::DeviceKeys;
 
 use crate::authority::{self, Keys, KeysError, Made};
 use crate::client::{self, ClientError};
+use crate::condition::{self, Condition};
 use crate::config::Config;
 use crate::database::{self, Database, DatabaseError, now};
+use crate::decisions::{self, Decision, DecisionError};
 use crate::enrolment::{self, AdmitError, Request};
 use crate::figures::{self, DeviceFigures, TotalsFigures};
+use crate::forks::{self, Fork};
 use crate::hq;
 use crate::import::rows::{ImportError, Refusal, Summary};
 use crate::import::{self, FileKind};
@@ -38,6 +41,9 @@ pub enum CommandError {
     /// The device was not admitted.
     #[error(transparent)]
     Admit(#[from] AdmitError),
+    /// Nothing was decided about a device.
+    #[error(transparent)]
+    Decision(#[from] DecisionError),
     /// The token was not made, or not revoked.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -126,13 +132,51 @@ pub fn devices(config: &Config) -> Result<String, CommandError> {
         }
     };
     let mut text = format!(
-        "{:<16} {:>7} {:>7} {:<12} {:<6} key\n",
-        "device", "origin", "store", "role", "label"
+        "{:<16} {:>7} {:>7} {:<12} {:<6} {:<9} {:<64} reports to\n",
+        "device", "origin", "store", "role", "label", "state", "key"
     );
-    for DeviceFigures { device, origin, store, role, label, key } in &rows {
-        text += &format!("{device:<16} {origin:>7} {store:>7} {role:<12} {label:<6} {key}\n");
+    for DeviceFigures { device, origin, store, role, label, state, parents, key } in &rows {
+        let parents = if parents.is_empty() { "-".to_owned() } else { parents.join(", ") };
+        text += &format!(
+            "{device:<16} {origin:>7} {store:>7} {role:<12} {label:<6} {state:<9} {key} {parents}\n"
+        );
     }
     Ok(text)
+}
+
+/// Carries out what an operator decides about devices; says what it means.
+pub fn decide(config: &Config, decision: &Decision) -> Result<String, CommandError> {
+    if let Some(hq) = client::running(&config.data) {
+        return Ok(hq.decide(decision)?);
+    }
+    let (database, keys) = open(config)?;
+    Ok(decisions::carry_out(&database, &keys.authority, decision)?)
+}
+
+/// What is kept as proof and does not count, as a list.
+pub fn forks(config: &Config) -> Result<String, CommandError> {
+    let found: Vec<Fork> = match client::running(&config.data) {
+        Some(hq) => serde_json::from_str(&hq.get("/forks.json")?)?,
+        None => {
+            let (database, keys) = open(config)?;
+            let reader = database.reader()?;
+            let rows = enrolment::list(&reader, &keys.authority.public());
+            forks::all(&reader, &rows.map_err(DatabaseError::of)?)?
+        }
+    };
+    Ok(forks::table(&found))
+}
+
+/// How HQ itself is, in words.
+pub fn status(config: &Config) -> Result<String, CommandError> {
+    if let Some(hq) = client::running(&config.data) {
+        let said: serde_json::Value = serde_json::from_str(&hq.get("/status")?)?;
+        let found: Condition = serde_json::from_value(said["hq"].clone())?;
+        return Ok(found.text());
+    }
+    let (database, keys) = open(config)?;
+    let found = condition::of(&database, &keys.authority, &config.data)?;
+    Ok(format!("HQ does not run: this is what its database says\n{}", found.text()))
 }
 
 /// After HQ's disk was lost and a backup put back: begins the next generation, or ends its taking back.

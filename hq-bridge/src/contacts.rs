@@ -23,6 +23,8 @@ pub struct Contacts {
     pub refused: u64,
     /// Origins whose frames wait because no row of the allow-list names them.
     pub waiting_origins: Vec<String>,
+    /// Entries that the second copy does not have yet; none where no second copy is kept.
+    pub kept_once: Option<u64>,
     /// What is behind, and why.
     pub reason: String,
     /// Milliseconds since HQ heard from a device, by device id.
@@ -45,6 +47,7 @@ impl Contacts {
             own_head: status.own_head,
             parked: status.parked,
             refused: status.refused,
+            kept_once: status.kept_once,
             waiting_origins: status
                 .waiting_origins
                 .iter()

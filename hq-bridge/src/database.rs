@@ -18,8 +18,12 @@ use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::open::OpenError;
 use selvedge_sync::origin::{Origin, Role};
 use selvedge_sync::outcome::WriteError;
+use selvedge_sync::rebuild;
+use selvedge_sync::rebuilt;
 use selvedge_sync::replica::Replica;
+use selvedge_sync::rot;
 use selvedge_sync::succession::{is_successor, writer_of};
+use selvedge_sync::writer::WriterState;
 use selvedge_transport::broker_child::BrokerStatus;
 use selvedge_transport::engine::{Engine, EngineError};
 use tokio::sync::watch;
@@ -34,6 +38,12 @@ pub const DATABASE_FILE: &str = "hq.db";
 
 /// HQ's first generation.
 const FIRST_GENERATION: u32 = 0;
+
+/// What is left when too much of the database has rotted.
+const LOST: &str = "HQ's database was damaged so badly that it cannot be built anew: put the newest backup of `data` back, then give `hq-bridge succeed`; the stores give back what came after it";
+
+/// Why an HQ whose own past is not whole writes nothing, and what to do.
+pub const STOPPED: &str = "HQ has lost a part of what it wrote itself, so it writes nothing: end it and give `hq-bridge succeed`, and the stores give that part back";
 
 /// HQ writes no receipts, so its label is only for people.
 pub const HQ_LABEL: &str = "HQ";
@@ -61,9 +71,11 @@ impl DatabaseError {
         DatabaseError::Failed(cause.to_string())
     }
 
-    fn of_write<E: Display>(why: WriteError<E>) -> DatabaseError {
+    /// The sentence of a write that was refused.
+    pub fn of_write<E: Display>(why: WriteError<E>) -> DatabaseError {
         let sentence = why.to_string();
         match why {
+            WriteError::MayNotWrite(_) => DatabaseError::Refused(STOPPED.to_owned()),
             WriteError::Refused(_) => DatabaseError::Refused(sentence),
             WriteError::Entry(EntryError::TooLarge { .. }) => DatabaseError::TooLarge(sentence),
             _ => DatabaseError::Failed(sentence),
@@ -137,6 +149,30 @@ impl Database {
         }
     }
 
+    /// Ends the running HQ if this connection was refused a page; the next start builds the database anew.
+    pub fn look_for_rot(&self, reader: &Connection) {
+        if let Database::Running { engine, .. } = self {
+            engine.look_for_rot(reader);
+        }
+    }
+
+    /// Hands the replica to an act that reads and writes as one.
+    pub fn act<T, F>(&self, act: F) -> Result<T, DatabaseError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Replica, Millis) -> T + Send + 'static,
+    {
+        match self {
+            Database::Direct(replica) => {
+                let mut replica = replica.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(act(&mut replica, now()))
+            }
+            Database::Running { engine, .. } => {
+                engine.act_blocking(act).map_err(DatabaseError::Failed)
+            }
+        }
+    }
+
     /// A connection that only reads.
     pub fn reader(&self) -> Result<Connection, DatabaseError> {
         match self {
@@ -180,17 +216,12 @@ pub fn file(config: &Config) -> PathBuf {
     config.data.join(DATABASE_FILE)
 }
 
-/// Opens HQ's replica. The first time, HQ admits itself: its own row is the first entry that stores hear.
+/// Opens HQ's replica. The first time, HQ admits itself: its own row is the first entry that stores hear. One that has
+/// rotted is built anew first, and that is kept for people.
 pub fn replica(config: &Config, keys: &Keys) -> Result<Replica, DatabaseError> {
-    let first = writer_of(FIRST_GENERATION).expect("the first generation has a number");
-    let (mut replica, origin) = match open(config, keys, first) {
-        Err(OpenError::OtherOrigin { found, .. }) => {
-            let found = Origin::new(found).filter(|found| is_successor(*found)).unwrap_or(first);
-            (open(config, keys, found).map_err(DatabaseError::of)?, found)
-        }
-        opened => (opened.map_err(DatabaseError::of)?, first),
-    };
-    if replica.recalls().is_some() {
+    let mut replica = open_newest(config, keys)?;
+    let origin = replica.identity().origin;
+    if replica.recalls().is_some() || replica.writer_state() != WriterState::Ready {
         return Ok(replica);
     }
     let authority = keys.authority.public();
@@ -219,16 +250,44 @@ pub fn replica(config: &Config, keys: &Keys) -> Result<Replica, DatabaseError> {
     }
 }
 
-fn open(config: &Config, keys: &Keys, origin: Origin) -> Result<Replica, OpenError> {
+/// Opens it as the generation that it was written by.
+fn open_newest(config: &Config, keys: &Keys) -> Result<Replica, DatabaseError> {
+    let path = file(config);
+    let first = writer_of(FIRST_GENERATION).expect("the first generation has a number");
+    let written_by = rebuild::origin_of(&path, None);
+    if written_by.is_none() && (rot::mark_beside(&path).exists() || is_all_rotten(config, keys)) {
+        return Err(DatabaseError::Refused(LOST.to_owned()));
+    }
+    let origin = written_by.filter(|found| is_successor(*found)).unwrap_or(first);
+    let opened = rebuild::open(|| settings(config, keys, origin));
+    let (replica, salvage) = opened.map_err(|why| match why {
+        OpenError::NeedsSnapshot { .. } => DatabaseError::Refused(LOST.to_owned()),
+        why => DatabaseError::of(why),
+    })?;
+    if let Some(salvage) = salvage {
+        tracing::error!(?salvage, "{}", salvage.sentence());
+        rebuilt::keep(&path, now(), &salvage).map_err(DatabaseError::of)?;
+    }
+    Ok(replica)
+}
+
+/// Whether the database is there and does not even say whose it is.
+fn is_all_rotten(config: &Config, keys: &Keys) -> bool {
+    let first = writer_of(FIRST_GENERATION).expect("the first generation has a number");
+    let is_there = file(config).exists();
+    is_there && Replica::open(settings(config, keys, first)).is_err_and(|why| why.is_rot())
+}
+
+fn settings(config: &Config, keys: &Keys, origin: Origin) -> Settings {
     let authority = keys.authority.public();
     let identity =
         Identity { device: config.name.clone(), origin, role: Role::Hq, store: 0, authority };
-    Replica::open(Settings {
+    Settings {
         path: file(config),
         vfs: None,
         identity,
         keys: keys.writer.clone(),
         migrations: migrations::all(),
         cache_kib: CACHE_KIB,
-    })
+    }
 }

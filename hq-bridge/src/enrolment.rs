@@ -12,9 +12,10 @@ use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, Transaction};
 use selvedge_domain::catalogue;
 use selvedge_sync::admission::Admission;
-use selvedge_sync::allow_list::{self, Row, RowError};
+use selvedge_sync::allow_list::{self, Row, RowError, State};
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use selvedge_sync::origin::{DeviceId, Origin, Role};
+use selvedge_sync::origins::Origins;
 use selvedge_sync::succession::ORIGINS_PER_GENERATION;
 
 use crate::database::{Database, DatabaseError};
@@ -72,9 +73,19 @@ pub fn admit(
     Ok(Admission { authority: authority.public(), rows })
 }
 
-/// Every device that was ever admitted, by store and origin.
+/// Every device that was ever admitted, by store and origin. One that goes on under a spare origin is there with it, also
+/// before HQ has confirmed that; a spare origin that nobody has is no device.
 pub fn list(db: &Connection, authority: &[u8; 32]) -> Result<Vec<Row>, RowError> {
     let mut rows = allow_list::all(db, authority)?;
+    if rows.iter().any(|row| row.state == State::Spare) {
+        let known = Origins::read(db, authority)?.known;
+        for row in &mut rows {
+            if let Some(claimed) = known.get(&row.origin).filter(|_| row.state == State::Spare) {
+                *row = claimed.clone();
+            }
+        }
+        rows.retain(|row| row.state != State::Spare);
+    }
     rows.sort_by_key(|row| (row.store, row.origin));
     Ok(rows)
 }
@@ -137,6 +148,12 @@ fn admit_in(
     Ok(Ok(row))
 }
 
+/// The origin and the label of the next spare of a store: "R1", "R2" and so on, which no admission gives by itself.
+pub fn spare_place(rows: &[Row], store: u32) -> Result<(Origin, String), String> {
+    let of_store = rows.iter().filter(|row| row.store == store);
+    Ok((next_origin(rows)?, next_code("R", of_store)))
+}
+
 /// Where an applicant belongs among those who were admitted before.
 #[derive(Debug)]
 struct Place {
@@ -166,7 +183,10 @@ fn place_for(applicant: &Applicant, rows: &[Row]) -> Result<Place, String> {
     let code = match (code, earlier) {
         (Some(code), _) => code.clone(),
         (None, Some(earlier)) => code_of(&earlier.label).to_string(),
-        (None, None) => next_code(*role, &of_store),
+        (None, None) => {
+            let prefix = if *role == Role::Pos { "T" } else { "B" };
+            next_code(prefix, of_store.iter().copied())
+        }
     };
     let incarnations = of_store.iter().filter(|row| code_of(&row.label) == code).count();
     Ok(Place { origin: next_origin(rows)?, label: label(&code, incarnations)? })
@@ -177,11 +197,9 @@ fn code_of(label: &str) -> &str {
     label.trim_end_matches(|letter: char| letter.is_ascii_lowercase())
 }
 
-fn next_code(role: Role, of_store: &[&Row]) -> String {
-    let prefix = if role == Role::Pos { "T" } else { "B" };
-    let numbers = of_store
-        .iter()
-        .filter_map(|row| code_of(&row.label).strip_prefix(prefix)?.parse::<u32>().ok());
+fn next_code<'a>(prefix: &str, of_store: impl Iterator<Item = &'a Row>) -> String {
+    let numbers =
+        of_store.filter_map(|row| code_of(&row.label).strip_prefix(prefix)?.parse::<u32>().ok());
     format!("{prefix}{}", numbers.max().unwrap_or(0) + 1)
 }
 

@@ -6,6 +6,7 @@ use selvedge_domain::moment::Moment;
 use selvedge_sync::allow_list::Row;
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::contacts::Contacts;
 use crate::control_totals::ControlTotal;
 use crate::fleet::Fleet;
@@ -24,6 +25,12 @@ pub struct DeviceFigures {
     pub role: String,
     /// Checkout code and series letter.
     pub label: String,
+    /// `active`, `suspended`, `closed` or `revoked`.
+    #[serde(default)]
+    pub state: String,
+    /// To whom it reports, as HQ has signed it; empty: to the back office of its store, and that to HQ.
+    #[serde(default)]
+    pub parents: Vec<String>,
     /// Its public key in hex.
     pub key: String,
 }
@@ -45,6 +52,8 @@ pub struct StatusFigures {
     pub devices: Vec<ContactFigures>,
     /// The line to the stores.
     pub line: Contacts,
+    /// How HQ itself is.
+    pub hq: Condition,
 }
 
 /// How a device is known.
@@ -129,12 +138,14 @@ pub fn device(row: &Row) -> DeviceFigures {
         store: row.store.to_string(),
         role: row.role.as_str().to_string(),
         label: row.label.clone(),
+        state: row.state.as_str().to_string(),
+        parents: row.parents.iter().map(ToString::to_string).collect(),
         key: hex::encode(row.key),
     }
 }
 
 /// What HQ says of itself.
-pub fn status(name: &str, origin: u32, fleet: &Fleet, line: Contacts) -> StatusFigures {
+pub fn status(fleet: &Fleet, line: Contacts, hq: Condition) -> StatusFigures {
     let devices = fleet.devices().map(|view| ContactFigures {
         device: view.row.device.as_str().to_string(),
         origin: view.row.origin.get().to_string(),
@@ -145,13 +156,14 @@ pub fn status(name: &str, origin: u32, fleet: &Fleet, line: Contacts) -> StatusF
     });
     let devices: Vec<ContactFigures> = devices.collect();
     StatusFigures {
-        name: name.to_string(),
-        origin: origin.to_string(),
+        name: hq.name.clone(),
+        origin: hq.origin.clone(),
         as_of: fleet.at.0,
         stores: fleet.stores.len(),
         receipts: devices.iter().map(|device| device.receipts).sum(),
         devices,
         line,
+        hq,
     }
 }
 

@@ -10,6 +10,7 @@ use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
 use tokio::sync::{Mutex, Notify};
 
+use crate::condition::{self, Condition};
 use crate::contacts::Contacts;
 use crate::control_totals::{self, Checked, ControlTotal};
 use crate::database::{Database, DatabaseError, now};
@@ -22,8 +23,6 @@ use crate::freshness::{self, Look};
 pub struct Hq {
     /// HQ's device id.
     pub name: String,
-    /// HQ's origin.
-    pub origin: u32,
     /// The data directory.
     pub data: PathBuf,
     /// The replica.
@@ -77,6 +76,7 @@ impl Hq {
                 None => hq.database.reader()?,
             };
             let answer = question(&hq, &reader);
+            hq.database.look_for_rot(&reader);
             hq.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
             answer
         };
@@ -111,7 +111,9 @@ impl Hq {
     fn rows(&self, db: &Connection) -> Result<Arc<Vec<Row>>, DatabaseError> {
         let key: AdmittedKey = db
             .prepare_cached(
-                "SELECT count(*), coalesce(max(origin), 0), coalesce(sum(origin * version), 0) FROM allow_list",
+                "SELECT count(*), coalesce(max(origin), 0),
+                     coalesce(sum(origin * version), 0) + (SELECT count(*) FROM spare_claim)
+                 FROM allow_list",
             )?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let known = self.admitted.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -134,6 +136,16 @@ impl Hq {
         let at = Moment(now().0);
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         checked.extend(totals.iter().map(|total| (total.origin, (at, total.clone()))));
+    }
+
+    /// How HQ itself is now.
+    pub async fn condition(self: &Arc<Hq>) -> Result<Condition, HqError> {
+        let hq = Arc::clone(self);
+        let asked = move || condition::of(&hq.database, &hq.authority, &hq.data);
+        match tokio::task::spawn_blocking(asked).await {
+            Ok(found) => Ok(found?),
+            Err(why) => Err(HqError::BrokenOff(why.to_string())),
+        }
     }
 
     /// The whole chain as HQ sees it now.

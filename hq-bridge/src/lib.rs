@@ -20,6 +20,11 @@ pub mod open_exceptions;
 pub mod sums;
 pub mod tokens;
 
+pub mod forks;
+
+pub mod condition;
+pub mod decisions;
+
 pub mod door;
 
 pub mod fleet;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use hq_bridge::commands::{self, CommandError};
 use hq_bridge::config::{self, Config, ConfigError};
+use hq_bridge::decisions::{self, Decision};
 use hq_bridge::enrolment::Request;
 use hq_bridge::figures;
 use hq_bridge::import::FileKind;
@@ -62,6 +63,10 @@ enum Command {
         #[arg(long, conflicts_with = "generation")]
         now: bool,
     },
+    /// Says how HQ is, and what needs a person.
+    Status,
+    /// Lists what is kept as proof and does not count: two pasts of one device, and what was written after its end.
+    Forks,
     /// Prints the control totals of every device; exits 1 when any differs.
     Totals,
     /// The broker, as HQ starts it beside itself.
@@ -79,6 +84,47 @@ enum Devices {
     Admit(Admit),
     /// Lists every device that was ever admitted.
     List,
+    /// Ends a device whose machine is gone or replaced. What HQ has heard of it counts.
+    Close(Whose),
+    /// Ends a device that is no longer trusted. What HQ has heard of it counts.
+    Revoke(Whose),
+    /// Signs spare origins of a store: its back office hands one to a device that needs another one.
+    Spare {
+        /// The store.
+        #[arg(long)]
+        store: u32,
+        /// For whom: pos or back-office.
+        #[arg(long, default_value = "pos")]
+        role: String,
+        /// How many.
+        #[arg(long, default_value_t = 2)]
+        count: u32,
+    },
+    /// Says to whom a device reports, the first one first.
+    Parents {
+        /// The device.
+        #[arg(long)]
+        id: String,
+        /// Its parents with commas between; empty: to the back office of its store, and that to HQ.
+        #[arg(long, value_delimiter = ',')]
+        to: Vec<String>,
+    },
+    /// Gives spare origins that were handed out to their devices for good, and closes those that they replace.
+    Confirm {
+        /// Only of this device.
+        #[arg(long)]
+        id: Option<String>,
+    },
+}
+
+#[derive(Args)]
+struct Whose {
+    /// The device.
+    #[arg(long)]
+    id: String,
+    /// One of its origins; left out, all that are not over yet.
+    #[arg(long)]
+    origin: Option<u32>,
 }
 
 #[derive(Subcommand)]
@@ -156,15 +202,9 @@ fn obey(cli: Cli) -> Result<ExitCode, Failure> {
             run::run(&settings()?)?;
         }
         Command::Import { kind, file } => return Ok(import(&settings()?, kind, &file)?),
-        Command::Devices { command: Devices::List } => say(&commands::devices(&settings()?)?),
-        Command::Devices { command: Devices::Admit(admit) } => {
-            let Admit { id, store, role, key, code, out } = admit;
-            let text = commands::admit(&settings()?, &Request { id, store, role, key, code })?;
-            match out {
-                Some(path) => commands::write(&text, &path)?,
-                None => say(&text),
-            }
-        }
+        Command::Devices { command } => devices(&settings()?, command)?,
+        Command::Status => say(&commands::status(&settings()?)?),
+        Command::Forks => say(&commands::forks(&settings()?)?),
         Command::Tokens { command } => {
             let wish = match command {
                 Tokens::Add { name, scope } => TokenWish::Add { name, scope },
@@ -184,6 +224,34 @@ fn obey(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Broker { listen } => return Ok(run::broker(listen)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn devices(config: &Config, command: Devices) -> Result<(), CommandError> {
+    let whose = |Whose { id, origin }| decisions::Whose { id, origin };
+    let decision = match command {
+        Devices::List => {
+            say(&commands::devices(config)?);
+            return Ok(());
+        }
+        Devices::Admit(Admit { id, store, role, key, code, out }) => {
+            let text = commands::admit(config, &Request { id, store, role, key, code })?;
+            match out {
+                Some(path) => commands::write(&text, &path)?,
+                None => say(&text),
+            }
+            return Ok(());
+        }
+        Devices::Close(of) => Decision::Close(whose(of)),
+        Devices::Revoke(of) => Decision::Revoke(whose(of)),
+        Devices::Spare { store, role, count } => Decision::Spare { store, role, count },
+        Devices::Parents { id, mut to } => {
+            to.retain(|name| !name.is_empty());
+            Decision::Parents { id, to }
+        }
+        Devices::Confirm { id } => Decision::Confirm { id },
+    };
+    say(&commands::decide(config, &decision)?);
+    Ok(())
 }
 
 /// Who has closed the standard output, as `head` does, wants to hear no more.

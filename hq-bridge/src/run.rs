@@ -109,7 +109,6 @@ async fn live(config: &Config) -> Result<(), RunError> {
         .map_err(|why| RunError::Listen { address: config.listen, why })?;
     let address = listener.local_addr().map_err(|why| RunError::System(why.to_string()))?;
     let replica = database::replica(config, &keys)?;
-    let origin = replica.identity().origin.get();
     let (broker, at) = broker_of(config)?;
     let hub =
         HubSettings { beat_ms: config.beat_ms, slice_rows: SLICE_ROWS, ..HubSettings::default() };
@@ -129,7 +128,6 @@ async fn live(config: &Config) -> Result<(), RunError> {
     let open = door.open(&config.data)?;
     let hq = Arc::new(Hq {
         name: config.name.as_str().to_string(),
-        origin,
         data: config.data.clone(),
         database,
         readers: std::sync::Mutex::default(),

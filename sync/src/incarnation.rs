@@ -8,42 +8,70 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
-    identity::Settings,
+    allow_list::Row,
+    identity::{Identity, Settings},
     open::{self, OpenError},
     origin::Origin,
     origins,
+    rebuild::{self, Salvage},
     replica::Replica,
+    rot::mark_beside,
 };
 
 /// Page cache of a look into an old database.
 const CACHE_KIB: u32 = 512;
 
 /// Opens the newest database of this device: the one of the settings, or the one that it was passed on to. The rows of
-/// whom the old one knew are known to the new one from its first minute.
-pub fn open(mut settings: Settings) -> Result<Replica, OpenError> {
-    let first = settings.path.clone();
+/// whom the old one knew are known to the new one from its first minute. One that has rotted is built anew first; then
+/// the answer says what it has given.
+pub fn open(settings: impl Fn() -> Settings) -> Result<(Replica, Option<Salvage>), OpenError> {
+    let first = settings();
+    let mut newest = (first.path.clone(), first.identity.origin);
+    let at = |(path, origin): &(PathBuf, Origin)| {
+        let settings = settings();
+        let identity = Identity { origin: *origin, ..settings.identity };
+        Settings { path: path.clone(), identity, ..settings }
+    };
     let mut rows = Vec::new();
-    let mut predecessors: Vec<(PathBuf, Origin)> = Vec::new();
+    let mut predecessors = Vec::new();
+    let mut mended = None;
     loop {
-        if !exists(&settings)? {
-            break;
-        }
-        let failed = |cause| OpenError::Sqlite { path: settings.path.clone(), cause };
-        let db = open::writer(&settings.path, settings.vfs.as_deref(), CACHE_KIB)?;
-        let Some(successor) = successor(&db).map_err(failed)? else { break };
-        let known = origins::rows(&db, &settings.identity.authority).map_err(failed)?;
-        rows = known.into_values().collect();
-        predecessors.push((settings.path.clone(), settings.identity.origin));
-        settings.path = beside(&first, successor);
-        settings.identity.origin = successor;
+        let looked = match look(&at(&newest)) {
+            Err(cause) if cause.is_rot() => {
+                let (replica, salvage) = rebuild::open(|| at(&newest))?;
+                drop(replica);
+                mended = mended.or(salvage);
+                look(&at(&newest))
+            }
+            looked => looked,
+        };
+        let Some((successor, known)) = looked? else { break };
+        rows = known;
+        predecessors.push(newest);
+        newest = (beside(&first.path, successor), successor);
     }
-    let mut replica = Replica::open(settings)?;
+    let (mut replica, salvage) = rebuild::open(|| at(&newest))?;
     replica.predecessors = predecessors;
     if !rows.is_empty() {
         let path = replica.path().to_owned();
         replica.admit(&rows).map_err(|cause| OpenError::Sqlite { path, cause })?;
     }
-    Ok(replica)
+    Ok((replica, mended.or(salvage)))
+}
+
+/// Under which origin a database was passed on, and whom it knew; None while it is the newest.
+fn look(settings: &Settings) -> Result<Option<(Origin, Vec<Row>)>, OpenError> {
+    if mark_beside(&settings.path).exists() {
+        return Err(OpenError::rot_in(settings.path.clone()));
+    }
+    if !exists(settings)? {
+        return Ok(None);
+    }
+    let failed = |cause| OpenError::Sqlite { path: settings.path.clone(), cause };
+    let db = open::writer(&settings.path, settings.vfs.as_deref(), CACHE_KIB)?;
+    let Some(successor) = successor(&db).map_err(failed)? else { return Ok(None) };
+    let known = origins::rows(&db, &settings.identity.authority).map_err(failed)?;
+    Ok(Some((successor, known.into_values().collect())))
 }
 
 /// A look must not make a file: one that is there and empty would be taken for a database.

@@ -143,8 +143,6 @@ pub mod fork;
 
 pub mod reissue;
 
-pub mod incarnation;
-
 pub mod view;
 
 pub mod view_wire;
@@ -172,7 +170,10 @@ pub mod project;
 pub mod rot;
 
 pub mod rebuild;
+pub mod rebuilt;
 pub mod snapshot_maker;
+
+pub mod incarnation;
 
 pub mod snapshot_heads;
 

@@ -6,7 +6,7 @@
 
 use crate::{
     ahead,
-    allow_list::Row,
+    allow_list::{self, Row},
     apply::{self, ParkedKeys, Prepared, Scope},
     capture::{Mode, hold},
     changelog::{self, Appender},
@@ -15,7 +15,7 @@ use crate::{
     hlc::Millis,
     identity::Settings,
     open::{self, OpenError},
-    origin::{Origin, Stream},
+    origin::{Origin, Role, Stream},
     page_check,
     planted::{self, Fault},
     replica::Replica,
@@ -90,13 +90,18 @@ impl Salvage {
 pub fn open(settings: impl Fn() -> Settings) -> Result<(Replica, Option<Salvage>), OpenError> {
     let path = settings().path;
     let failed = |cause: io::Error| OpenError::Lock { path: path.clone(), cause };
+    let alone = || settings().vfs.is_none().then(|| open::lock(&path)).transpose();
+    let held = alone()?;
     take_place(&path).map_err(failed)?;
+    drop(held);
     if !mark_beside(&path).exists() {
         match Replica::open(settings()) {
             Err(cause) if cause.is_rot() => {}
             opened => return opened.map(|replica| (replica, None)),
         }
     }
+    // Two processes that build at once would take each other's files away.
+    let held = alone()?;
     let new = beside(&path, ".new");
     for ending in ["", "-wal", "-shm"] {
         remove(&beside(&new, ending)).map_err(failed)?;
@@ -105,7 +110,15 @@ pub fn open(settings: impl Fn() -> Settings) -> Result<(Replica, Option<Salvage>
     sync_folder(&path).map_err(failed)?;
     fs::rename(&new, beside(&path, ".ready")).map_err(failed)?;
     take_place(&path).map_err(failed)?;
+    drop(held);
     Ok((Replica::open(settings())?, Some(salvage)))
+}
+
+/// The origin that a database belongs to, as far as it reads. One that has rotted can be asked too.
+pub fn origin_of(path: &Path, vfs: Option<&str>) -> Option<Origin> {
+    let db = open::salvage(path, vfs).ok()?;
+    let sql = "SELECT value FROM sync_meta WHERE name = 'origin'";
+    db.query_row(sql, [], |row| row.get(0)).ok().and_then(Origin::new)
 }
 
 /// Puts a database that is ready into the place of the rotten one. Begun again after a power cut, it ends the same.
@@ -251,7 +264,10 @@ impl Replica {
                 rows.push(row.get(0)?);
             }
         }
-        let rows: Vec<_> = rows.iter().filter_map(|row| Row::from_bytes(row).ok()).collect();
+        let mut rows: Vec<_> = rows.iter().filter_map(|row| Row::from_bytes(row).ok()).collect();
+        // HQ admits itself by its own first entry.
+        let listed = allow_list::all(old, &self.identity().authority).unwrap_or_default();
+        rows.extend(listed.into_iter().filter(|row| row.role == Role::Hq));
         self.admit(&rows).map(drop)
     }
 

@@ -31,6 +31,13 @@ impl Replica {
         }
     }
 
+    /// Ends all writing because a connection that only reads was refused a page.
+    pub fn a_reader_met_rot(&mut self) {
+        if !self.rotten {
+            self.has_rotted("a page of it that was asked for");
+        }
+    }
+
     /// Reads the next pages, if it is time for it; true when rot was found.
     pub fn scrub(&mut self, scrub: &mut Scrub, now: Millis) -> rusqlite::Result<bool> {
         if self.halted().is_some() {

@@ -8,6 +8,7 @@ use crate::{
     replica::Replica,
     session::Key,
     talk::{Now, PeerId},
+    writer::WriterState,
 };
 use std::collections::BTreeMap;
 
@@ -16,6 +17,14 @@ use std::collections::BTreeMap;
 pub struct HubStatus {
     /// True while the line to the parent is there and the parent has spoken.
     pub parent_up: bool,
+    /// Whether this device may write under its origin.
+    pub writer: WriterState,
+    /// Why no write is taken for now though the database is well; empty otherwise.
+    pub stale: String,
+    /// The schema epoch of this build.
+    pub epoch: u16,
+    /// Up to where our own log was trimmed; 0 when it is whole.
+    pub floor: u64,
     /// To whom we report now, where several are named.
     pub parent: Option<DeviceId>,
     /// Milliseconds since the parent was last heard.
@@ -67,6 +76,10 @@ impl Hub {
                 let silent = heard.is_none_or(|ms| ms > self.settings.beat_ms * 5 / 2);
                 parent.session.is_known() && !silent
             }),
+            writer: replica.writer_state(),
+            stale: replica.stale().unwrap_or_default().to_owned(),
+            epoch: replica.tables().epoch(),
+            floor: replica.floor(stream, identity.origin),
             parent: self.parents.now().cloned(),
             parent_heard_ms: age(parent.and_then(|parent| parent.session.heard())),
             own_head: replica.head(stream, identity.origin).seq,

@@ -98,11 +98,16 @@ impl Desk {
 
     /// A pos that HQ has admitted, or a back office where its name says so.
     pub fn pos(&self, id: &str, seed: u8) -> Side {
-        let admission = self.admit(id, seed, None).unwrap();
+        self.open_pos(&self.admit(id, seed, None).unwrap(), seed)
+    }
+
+    /// What such a device has on its disk, started.
+    pub fn open_pos(&self, admission: &Admission, seed: u8) -> Side {
+        let id = admission.own().device.as_str();
         let mut replica = Replica::open(Settings {
             path: self.folder.path().join(format!("{id}.db")),
             vfs: None,
-            identity: Identity::admitted(&admission),
+            identity: Identity::admitted(admission),
             keys: Arc::new(SoftwareKeys::from_seed([seed; 32])),
             migrations: migrations::ALL.iter().map(|(name, sql)| Migration { name, sql }).collect(),
             cache_kib: 2_048,

@@ -1,6 +1,7 @@
 //! HQ from its files to its figures
 
 mod admission;
+mod decisions;
 mod desk;
 mod freshness;
 mod import;

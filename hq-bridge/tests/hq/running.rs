@@ -119,6 +119,47 @@ fn commands_go_through_the_running_hq_and_directly_when_there_is_none() {
 }
 
 #[test]
+fn devices_are_ended_and_numbers_signed_through_the_running_hq_and_directly() {
+    let mut office = Office::new();
+    office.ask(&["init"]);
+    let stores = office.file("stores.csv", STORES);
+    office.ask(&["import", "stores", shown(&stores)]);
+    let admit = |office: &Office, id: &str, seed: u8| {
+        let key = hex::encode(SoftwareKeys::from_seed([seed; 32]).public());
+        let asked =
+            ["devices", "admit", "--id", id, "--store", "1", "--role", "pos", "--key", &key];
+        assert_eq!(office.ask(&asked).0, 0);
+    };
+    admit(&office, "s0001-p01", 1);
+    admit(&office, "s0001-p02", 2);
+    let (code, said) = office.ask(&["devices", "spare", "--store", "1"]);
+    assert!(code == 0 && said.contains("4 (R1), 5 (R2)"), "{said}");
+    let (code, said) = office.ask(&["devices", "close", "--id", "s0001-p01"]);
+    assert!(code == 0 && said.contains("so nothing of it counts"), "{said}");
+    let (code, said) = office.ask(&["status"]);
+    assert!(code == 0 && said.contains("store 1 has 2 spare origins for a pos"), "{said}");
+
+    office.start();
+    let (code, said) = office.ask(&["devices", "spare", "--store", "1", "--count", "1"]);
+    assert!(code == 0 && said.contains("has 3 spare origins") && said.contains("6 (R3)"), "{said}");
+    let (code, said) = office.ask(&["devices", "parents", "--id", "s0001-p02", "--to", "hq"]);
+    assert!(code == 0 && said.contains("s0001-p02 reports to hq"), "{said}");
+    let (code, said) = office.ask(&["devices", "revoke", "--id", "s0001-p02"]);
+    assert!(code == 0 && said.contains("(origin 3, T2) is revoked"), "{said}");
+    let (code, said) = office.ask(&["devices", "revoke", "--id", "s0001-p02"]);
+    assert!(code == 1 && said.contains("closed or revoked already"), "{said}");
+    let list = office.ask(&["devices", "list"]).1;
+    assert!(list.contains("closed") && list.contains("revoked") && !list.contains("R1"), "{list}");
+    let (code, said) = office.ask(&["forks"]);
+    assert!(code == 0 && said.starts_with("Nothing is kept as proof"), "{said}");
+    let (code, said) = office.ask(&["status"]);
+    assert!(code == 0 && said.contains("HQ writes, and nothing needs you."), "{said}");
+    let url = format!("http://127.0.0.1:{}/devices/decisions", office.page);
+    let refused = ureq::post(&url).send(r#"{"revoke":{"id":"s0001-p01","origin":null}}"#);
+    assert!(matches!(refused, Err(ureq::Error::StatusCode(401))), "not without the token");
+}
+
+#[test]
 fn an_hq_that_was_killed_comes_back_with_all_it_had() {
     let mut office = Office::new();
     office.ask(&["init"]);

@@ -58,7 +58,6 @@ impl Served {
         let lines = Arc::clone(&heard);
         let hq = Arc::new(Hq {
             name: "hq".to_string(),
-            origin: 1,
             data: desk.config.data.clone(),
             database: desk.database(),
             readers: Mutex::default(),

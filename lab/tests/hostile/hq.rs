@@ -27,7 +27,6 @@ fn run(chain: &Chain) -> (Runtime, Wire, String, String) {
     let address = listener.local_addr().unwrap();
     let hq = Arc::new(Hq {
         name: "hq".to_owned(),
-        origin: 1,
         data: chain.config.data.clone(),
         database: chain.database(),
         readers: Mutex::default(),

@@ -8,11 +8,13 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, Transaction};
 use selvedge_sync::device_keys::DeviceKeys;
+use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
 use selvedge_sync::identity::Identity;
 use selvedge_sync::open::OpenError;
 use selvedge_sync::origin::DeviceId;
 use selvedge_sync::outcome::{Committed, WriteError};
+use selvedge_sync::page_check;
 use selvedge_sync::replica::Replica;
 use selvedge_sync::second_copy::Batch;
 use selvedge_sync::standing::HubStatus;
@@ -192,13 +194,32 @@ impl Engine {
 
     /// Lets a restored HQ say whom it follows, and write. Blocks, as `write_blocking`.
     pub fn succeed_blocking(&self, authority: Arc<dyn DeviceKeys>) -> Result<(), String> {
+        let succeed = move |replica: &mut Replica, wall| replica.succeed(wall, authority.as_ref());
+        self.act_blocking(succeed)?.map_err(|why| why.to_string())
+    }
+
+    /// Hands the replica to an act that reads and writes as one. Blocks, as `write_blocking`.
+    pub fn act_blocking<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Replica, Millis) -> T + Send + 'static,
+    ) -> Result<T, String> {
         let (answer, answered) = mpsc::sync_channel(1);
         self.give(Box::new(move |replica, wall| {
-            let done = replica.succeed(wall, authority.as_ref());
-            drop(answer.send(done.map_err(|why| why.to_string())));
+            drop(answer.send(act(replica, wall)));
             true
         }));
-        answered.recv().unwrap_or_else(|_| Err(self.why_gone()))
+        answered.recv().map_err(|_| self.why_gone())
+    }
+
+    /// Ends the engine if this connection that only reads was refused a page: the database has rotted, and the next start
+    /// builds it anew.
+    pub fn look_for_rot(&self, reader: &Connection) {
+        if page_check::has_met_rot(reader) {
+            self.give(Box::new(|replica, _| {
+                replica.a_reader_met_rot();
+                false
+            }));
+        }
     }
 
     /// Opens a connection that only reads, for another thread. Blocks for a moment: open a few and keep them.

@@ -1,0 +1,4 @@
+//! What an operator does when something is broken
+
+mod desk;
+mod rot;
