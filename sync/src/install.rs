@@ -8,7 +8,7 @@
 
 use crate::{
     allow_list::Row,
-    apply::{Prepared, Scope},
+    apply::{self, Prepared, Scope},
     capture::{Mode, hold},
     changelog::{self, LogHead},
     device_keys::DeviceKeys,
@@ -17,6 +17,7 @@ use crate::{
     origin::{Origin, Stream},
     origins::{self, Origins},
     planted::{self, Fault},
+    private, project,
     replica::Replica,
     seal::{self, Seal},
     snapshot::{Manifest, unpacked},
@@ -24,7 +25,7 @@ use crate::{
     snapshot_maker::{AHEAD, ENTRIES, HEADS, LISTS, PARKED},
     snapshot_rack::Rack,
     snapshot_rows::{self, Run},
-    tables::Table,
+    tables::{Table, Tables},
     take_in::{careful, park},
     value::Value,
 };
@@ -136,10 +137,12 @@ impl Replica {
         let installed = work.move_heads(&keys)?;
         let newest = work.lists.newest();
         let ahead = work.ahead();
-        let scope = Scope { db: &tx, tables: &self.tables, parked: &[], now };
+        // First what the maker knew in part only: entries above the marks may have changed the same columns since.
+        project::project_all(&tx, &self.tables, &writers)?;
         for range in ahead {
-            apply_again(&scope, &writers, range)?;
+            apply_again(&tx, &self.tables, now, &writers, range)?;
         }
+        private::drop_erased(&tx)?;
         let committed = tx.commit();
         drop(deaf);
         if let Err(cause) = committed {
@@ -154,21 +157,28 @@ impl Replica {
     }
 }
 
-/// Applies entries of ours on top of a snapshot that did not have them.
+/// Applies entries of ours on top of a snapshot that did not have them. Those that touch what a parked entry of the same
+/// origin still wants to write wait behind it, as they would have done had they come after it.
 fn apply_again(
-    scope: &Scope<'_>,
+    db: &Connection,
+    tables: &Tables,
+    now: Millis,
     writers: &BTreeMap<Origin, Row>,
     (stream, origin, from, to): (Stream, Origin, u64, u64),
 ) -> rusqlite::Result<()> {
     let Some(writer) = writers.get(&origin) else { return Ok(()) };
-    let mut prepared = Prepared::new(scope.db);
+    let mut wanted = snapshot_heads::wanted(db, tables, origin)?;
+    let mut prepared = Prepared::new(db);
     for seq in from..=to {
-        let entry = changelog::read(scope.db, stream, origin, seq, 1, u64::MAX)?.pop();
+        let entry = changelog::read(db, stream, origin, seq, 1, u64::MAX)?.pop();
         let Some(entry) = entry else { continue };
-        if !snapshot_heads::is_parked(scope.db, stream, origin, seq)?
-            && let Err(why) = careful(scope, &mut prepared, writer, stream, &entry)?
+        let behind = [&wanted];
+        let scope = Scope { db, tables, parked: &behind, now };
+        if !snapshot_heads::is_parked(db, stream, origin, seq)?
+            && let Err(why) = careful(&scope, &mut prepared, writer, stream, &entry)?
         {
-            park(scope.db, (origin, stream, seq), &why, scope.now)?;
+            park(db, (origin, stream, seq), &why, now)?;
+            wanted.extend(apply::wanted_keys(tables, origin, &entry));
         }
     }
     Ok(())
@@ -242,7 +252,7 @@ impl Work<'_> {
             }
             _ => {}
         }
-        if let Some((_, list, columns, _)) = LISTS.iter().find(|list| list.0 == run.number) {
+        if let Some((_, list, columns)) = LISTS.iter().find(|list| list.0 == run.number) {
             return self.take_list(list, columns, run);
         }
         let table = self.replica.tables.iter().find(|table| table.id == run.number);
@@ -258,7 +268,9 @@ impl Work<'_> {
             if !adds && let Some(seen) = self.seen.get_mut(&table.id) {
                 let key: Vec<Value> =
                     table.layout.key.iter().map(|column| row[*column].clone()).collect();
-                let same = same_row(&mut select, &key, row)?;
+                // What an older maker does not know was written here under other marks: it begins anew.
+                let whole = run.columns == table.columns.len();
+                let same = whole && same_row(&mut select, &key, row)?;
                 seen.insert(key);
                 if same {
                     continue;
@@ -331,6 +343,7 @@ impl Work<'_> {
             let none = LogHead::none(row.origin, row.stream);
             let here = self.replica.heads.get(&key).copied().unwrap_or(none);
             if here.seq >= row.head.seq {
+                snapshot_heads::take_lists(self.db, row, &self.lists)?;
                 continue;
             }
             if !planted::is(Fault::SnapshotNotVerified) {
@@ -372,15 +385,16 @@ fn check_seal(
 }
 
 /// Adds a row of a table, or replaces what its key holds where its rule allows that. A maker of an older schema has
-/// fewer columns: the others take their defaults.
+/// fewer columns: the others take their defaults, whatever stood there, and what entries said of them comes after.
 fn insert_sql(table: &Table, columns: usize) -> String {
-    let live: Vec<usize> = (0..columns).filter(|at| table.places[*at].is_some()).collect();
+    let is_live = |at: &usize| table.places[*at].is_some();
+    let live: Vec<usize> = (0..columns).filter(is_live).collect();
     let names = |of: &dyn Fn(usize) -> String, which: &[usize]| {
         which.iter().map(|at| of(*at)).collect::<Vec<String>>().join(",")
     };
     let quoted = |at: usize| format!("\"{}\"", table.columns[at]);
-    let rest: Vec<usize> =
-        live.iter().copied().filter(|at| !table.layout.key.contains(at)).collect();
+    let is_plain = |at: &usize| is_live(at) && !table.layout.key.contains(at);
+    let rest: Vec<usize> = (0..table.columns.len()).filter(is_plain).collect();
     let change = if table.rule.only_adds() || rest.is_empty() {
         "NOTHING".to_owned()
     } else {

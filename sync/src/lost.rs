@@ -33,6 +33,7 @@ CREATE TABLE sync_overwritten (
     col      INTEGER NOT NULL,
     version  INTEGER NOT NULL,
     origin   INTEGER NOT NULL,
+    stream   INTEGER NOT NULL,
     PRIMARY KEY (table_id, key, col, version, origin)
 ) STRICT, WITHOUT ROWID;
 ";
@@ -100,15 +101,22 @@ impl<'k> Cell<'k> {
     }
 
     /// A writer has seen this mark. When it is kept as a loser it is none any more; else it has not come yet.
-    pub(crate) fn saw(&self, db: &Connection, seen: Mark) -> rusqlite::Result<()> {
+    pub(crate) fn saw(&self, db: &Connection, stream: Stream, seen: Mark) -> rusqlite::Result<()> {
         if self.forget(db, "sync_lost", seen)? {
             return Ok(());
         }
         db.prepare_cached(
-            "INSERT OR IGNORE INTO sync_overwritten (table_id, key, col, version, origin)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR IGNORE INTO sync_overwritten (table_id, key, col, version, origin, stream)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute((self.table, self.key, self.column, seen.version, seen.origin.get()))?;
+        .execute((
+            self.table,
+            self.key,
+            self.column,
+            seen.version,
+            seen.origin.get(),
+            stream.number(),
+        ))?;
         Ok(())
     }
 

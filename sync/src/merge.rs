@@ -160,7 +160,7 @@ impl Meeting {
             self.lose(site, cell, mark, new)?;
         }
         if let Some(seen) = seen.filter(|seen| *seen != stored) {
-            cell.saw(site.db, seen)?;
+            cell.saw(site.db, site.stream, seen)?;
         }
         Ok(wins)
     }

@@ -317,6 +317,12 @@ pub(crate) fn keep(
     Ok(())
 }
 
+/// Blobs of persons who were erased go: whoever made a snapshot may not have known of it yet.
+pub(crate) fn drop_erased(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM private_blob WHERE subject IN (SELECT subject FROM erased)", [])?;
+    Ok(())
+}
+
 /// The blobs that entries of a range commit to and that are here, by entry.
 pub(crate) fn blobs(
     db: &Connection,

@@ -6,48 +6,56 @@
 
 use crate::{
     ahead::{self, Ahead},
+    allow_list::Row,
     apply::{self, Prepared, Scope},
     changelog,
     entry::{Op, columns},
     entry_reader::Reader,
     merge::{self, Merged, Written},
+    origin::Origin,
     parking::{self, NotApplied},
     replica::Replica,
-    tables::Table,
+    tables::{Table, Tables},
     value::Borrowed,
 };
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 
 impl Replica {
     /// Applies what is known only now of entries that a newer schema wrote.
     pub(crate) fn project_ahead(&mut self) -> rusqlite::Result<()> {
         let epoch = self.tables.epoch();
-        let listed = ahead::all(&self.db)?;
-        let due: Vec<Ahead> = listed.into_iter().filter(|one| one.known < epoch).collect();
-        if due.is_empty() {
+        if !ahead::all(&self.db)?.iter().any(|one| one.known < epoch) {
             return Ok(());
         }
         let (tables, known) = (self.tables.clone(), self.origins.known.clone());
-        self.keep_house(|tx| {
-            let scope = Scope { db: tx, tables: &tables, parked: &[], now: Default::default() };
-            for one in due {
-                let bytes =
-                    changelog::read(tx, one.stream, one.origin, one.seq, 1, u64::MAX)?.pop();
-                let (Some(bytes), Some(writer)) = (bytes, known.get(&one.origin)) else { continue };
-                tx.prepare_cached("SAVEPOINT sync_ahead")?.execute([])?;
-                match project(&scope, writer, one, &bytes) {
-                    Ok(still) => done(tx, one, still.then_some(epoch))?,
-                    Err(NotApplied::Sqlite(cause)) => return Err(cause),
-                    Err(NotApplied::Park(why)) => {
-                        tx.prepare_cached("ROLLBACK TO sync_ahead")?.execute([])?;
-                        tell(tx, one, &why.detail)?;
-                    }
-                }
-                tx.prepare_cached("RELEASE sync_ahead")?.execute([])?;
-            }
-            Ok(())
-        })
+        self.keep_house(|tx| project_all(tx, &tables, &known))
     }
+}
+
+/// The same in an open transaction, given who counts.
+pub(crate) fn project_all(
+    db: &Connection,
+    tables: &Tables,
+    writers: &BTreeMap<Origin, Row>,
+) -> rusqlite::Result<()> {
+    let epoch = tables.epoch();
+    let scope = Scope { db, tables, parked: &[], now: Default::default() };
+    for one in ahead::all(db)?.into_iter().filter(|one| one.known < epoch) {
+        let bytes = changelog::read(db, one.stream, one.origin, one.seq, 1, u64::MAX)?.pop();
+        let (Some(bytes), Some(writer)) = (bytes, writers.get(&one.origin)) else { continue };
+        db.prepare_cached("SAVEPOINT sync_ahead")?.execute([])?;
+        match project(&scope, writer, one, &bytes) {
+            Ok(still) => done(db, one, still.then_some(epoch))?,
+            Err(NotApplied::Sqlite(cause)) => return Err(cause),
+            Err(NotApplied::Park(why)) => {
+                db.prepare_cached("ROLLBACK TO sync_ahead")?.execute([])?;
+                tell(db, one, &why.detail)?;
+            }
+        }
+        db.prepare_cached("RELEASE sync_ahead")?.execute([])?;
+    }
+    Ok(())
 }
 
 /// The entry is off the list, or stays on it with what is known now.
@@ -67,12 +75,7 @@ fn tell(db: &Connection, one: Ahead, why: &str) -> rusqlite::Result<()> {
 }
 
 /// Applies the tables and columns that came after the entry was applied; true when there is still more than is known.
-fn project(
-    scope: &Scope<'_>,
-    writer: &crate::allow_list::Row,
-    one: Ahead,
-    bytes: &[u8],
-) -> Result<bool, NotApplied> {
+fn project(scope: &Scope<'_>, writer: &Row, one: Ahead, bytes: &[u8]) -> Result<bool, NotApplied> {
     let mut reader = Reader::open(bytes, writer.origin)?;
     let still = apply::understands(scope.tables, &mut reader)?;
     let mut prepared = Prepared::new(scope.db);

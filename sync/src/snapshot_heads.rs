@@ -1,6 +1,7 @@
 //! What a snapshot brings beside rows: heads, seals, parked
 
 use crate::{
+    apply::{self, ParkedKeys},
     changelog::{self, Appender, LogHead},
     floor::{self, LogFloor},
     hlc::Stamp,
@@ -8,6 +9,7 @@ use crate::{
     seal::{self, Seal},
     snapshot_maker::{AHEAD, ENTRIES, HEADS, PARKED},
     snapshot_rows::Run,
+    tables::Tables,
     trim,
     value::Value,
 };
@@ -146,16 +148,44 @@ pub fn put(db: &Connection, row: &HeadRow, here: &LogHead, lists: &Lists) -> rus
     }
     let head = LogHead { lane, bytes: here.bytes, ..row.head };
     changelog::set_head(db, stream, origin, &head)?;
+    list(db, (stream, origin), lists)
+}
+
+/// Of an origin of which no less is here than the snapshot holds: up to its mark the rows are the maker's now, so what is
+/// parked or known in part only is what the maker says. What was parked here alone came with the rows, and what is
+/// parked there alone went with those that were replaced.
+pub fn take_lists(db: &Connection, row: &HeadRow, lists: &Lists) -> rusqlite::Result<()> {
+    let key = (row.stream, row.origin);
+    let to = (key.0.number(), key.1.get(), row.head.seq.cast_signed());
+    for gone in ["sync_parked WHERE reason <> 'Ended' AND", "sync_ahead WHERE"] {
+        let sql = format!("DELETE FROM {gone} stream = ?1 AND origin = ?2 AND seq <= ?3");
+        db.prepare_cached(&sql)?.execute(to)?;
+    }
+    list(db, key, lists)?;
+    let floor = floor::floor(db, key.0, key.1)?.seq;
+    let lane = changelog::lane(db, key.0, key.1)?;
+    let mut log = Appender::new(db)?;
+    for (_, _, seq, entry) in lists.entries.iter().filter(|entry| (entry.0, entry.1) == key) {
+        // Above the floor all are here. Below it only those that are still to be applied are kept.
+        if *seq <= floor && changelog::read(db, key.0, key.1, *seq, 1, u64::MAX)?.is_empty() {
+            log.append(&LogHead { lane, seq: *seq, ..row.head }, entry, None)?;
+        }
+    }
+    trim::remove(db, key.0, key.1, floor)
+}
+
+/// Lists what the maker has parked of an origin, and what it knows in part only.
+fn list(db: &Connection, key: (Stream, Origin), lists: &Lists) -> rusqlite::Result<()> {
     let mut park = db.prepare_cached(
-        "INSERT INTO sync_parked (stream, origin, seq, reason, table_id, detail, parked_at)
+        "INSERT OR IGNORE INTO sync_parked (stream, origin, seq, reason, table_id, detail, parked_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
-    for parked in lists.parked.iter().filter(|parked| key_of(parked) == Some((stream, origin))) {
+    for parked in lists.parked.iter().filter(|parked| key_of(parked) == Some(key)) {
         park.execute(rusqlite::params_from_iter(parked))?;
     }
     let sql = "INSERT INTO sync_ahead (stream, origin, seq, known) VALUES (?1, ?2, ?3, ?4)";
     let mut ahead = db.prepare_cached(sql)?;
-    for listed in lists.ahead.iter().filter(|listed| key_of(listed) == Some((stream, origin))) {
+    for listed in lists.ahead.iter().filter(|listed| key_of(listed) == Some(key)) {
         ahead.execute(rusqlite::params_from_iter(listed))?;
     }
     Ok(())
@@ -174,4 +204,21 @@ pub fn is_parked(
 ) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM sync_parked WHERE origin = ?1 AND stream = ?2 AND seq = ?3")?
         .exists((origin.get(), stream.number(), seq.cast_signed()))
+}
+
+/// The keys of all rows that parked entries of an origin still want to write.
+pub fn wanted(db: &Connection, tables: &Tables, origin: Origin) -> rusqlite::Result<ParkedKeys> {
+    let mut select = db.prepare_cached(
+        "SELECT stream, seq FROM sync_parked WHERE origin = ?1 AND reason <> 'Ended'",
+    )?;
+    let mut parked = select.query([origin.get()])?;
+    let mut keys = ParkedKeys::new();
+    while let Some(row) = parked.next()? {
+        let stream = Stream::from_number(row.get(0)?).expect("only streams are kept");
+        let seq = row.get::<_, i64>(1)?.cast_unsigned();
+        if let Some(entry) = changelog::read(db, stream, origin, seq, 1, u64::MAX)?.pop() {
+            keys.extend(apply::wanted_keys(tables, origin, &entry));
+        }
+    }
+    Ok(keys)
 }

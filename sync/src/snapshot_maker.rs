@@ -43,16 +43,11 @@ pub const PARKED: u32 = 4_098;
 /// Number of the list of entries of a newer schema: the columns of `sync_ahead`.
 pub const AHEAD: u32 = 4_099;
 
-/// Lists that are carried as they are: number, table, columns, and which rows are for a store.
-pub const LISTS: [(u32, &str, &str, &str); 3] = [
-    (
-        4_100,
-        "sync_lost",
-        "table_id, key, col, version, origin, stream, value, lost_at",
-        "stream IN (0, ?1)",
-    ),
-    (4_101, "sync_overwritten", "table_id, key, col, version, origin", "?1 > 0 AND ?2"),
-    (4_102, "private_blob", "hash, subject, bytes, origin, stream, seq", "stream IN (0, ?1)"),
+/// Lists that are carried as they are, as far as they are of a store's streams: number, table, columns.
+pub const LISTS: [(u32, &str, &str); 3] = [
+    (4_100, "sync_lost", "table_id, key, col, version, origin, stream, value, lost_at"),
+    (4_101, "sync_overwritten", "table_id, key, col, version, origin, stream"),
+    (4_102, "private_blob", "hash, subject, bytes, origin, stream, seq"),
 ];
 
 /// A part of the rows that are still to come.
@@ -220,10 +215,7 @@ impl Making {
                 Ok(None)
             }
             Part::Parked => self.write_parked(rows).map(|()| None),
-            Part::List(place) => {
-                let whole = replica.identity().store != 0;
-                self.write_list(place, whole, rows).map(|()| None)
-            }
+            Part::List(place) => self.write_list(place, rows).map(|()| None),
             Part::Table { place, ids, after } => {
                 let table = &replica.tables().all()[place];
                 let last = self.write_page(table, ids, after.as_deref(), rows)?;
@@ -294,12 +286,12 @@ impl Making {
     }
 
     /// What losers there are, and what is sealed for people.
-    fn write_list(&self, place: usize, whole: bool, rows: &mut RowWriter) -> Result<(), MakeError> {
-        let (number, table, columns, wanted) = LISTS[place];
-        let sql = format!("SELECT {columns} FROM {table} WHERE {wanted} AND ?2 IN (0, 1)");
+    fn write_list(&self, place: usize, rows: &mut RowWriter) -> Result<(), MakeError> {
+        let (number, table, columns) = LISTS[place];
+        let sql = format!("SELECT {columns} FROM {table} WHERE stream IN (0, ?1)");
         let mut select = self.db.prepare_cached(&sql)?;
         let width = select.column_count();
-        let mut found = select.query((self.store, whole))?;
+        let mut found = select.query([self.store])?;
         while let Some(row) = found.next()? {
             let values = values(row, width)?;
             rows.row(number, values.iter().map(Value::borrow));

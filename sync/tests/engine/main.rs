@@ -15,4 +15,5 @@ mod rights;
 mod rot;
 mod views;
 mod snapshots;
+mod snapshots_beside;
 mod write;

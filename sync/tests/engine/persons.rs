@@ -195,3 +195,21 @@ fn a_file_of_keys_from_an_older_image_brings_nobody_back() {
     let mut replica = open();
     assert_eq!(replica.person_keys().unwrap().get(77).unwrap(), None);
 }
+
+#[test]
+fn a_snapshot_that_was_made_before_an_erasure_brings_nobody_back() {
+    let mut desk = desk();
+    let subject = enrol(&mut desk.places[2], 10);
+    desk.tell(2, Input::Wrote);
+    desk.pass(2_000);
+    let mut before = Vec::new();
+    desk.places[1].replica.write_snapshot(1, &mut before).unwrap();
+    desk.places[0].write(20, |tx| erasure::erase(tx, subject, Millis(20))).unwrap();
+    desk.tell(0, Input::Wrote);
+    desk.pass(2_000);
+    desk.places[3].replica.take_snapshot(Millis(30), &mut &before[..]).unwrap();
+    assert_eq!(shown(&mut desk.places[3], subject), Shown::Erased);
+    let blobs = "SELECT count(*) FROM private_blob";
+    let blobs: i64 = desk.places[3].replica.db().query_row(blobs, [], |row| row.get(0)).unwrap();
+    assert_eq!(blobs, 0);
+}
