@@ -53,8 +53,12 @@ pub enum Item {
     Within(u8, Vec<Item>),
     /// A list or a map, with what it holds.
     List(u8, Vec<Item>),
-    /// A head that promises what does not follow, in so many bytes.
+    /// A head with a number of 1, 2, 4 or 8 bytes (0 to 3), whether or not that is short, and whatever follows.
     Promise(u8, u64, u8),
+    /// Items that count as one, without a head.
+    Loose(Vec<Item>),
+    /// Bytes without a head.
+    Raw(Vec<u8>),
 }
 
 const TEXT: u8 = 3;
@@ -139,6 +143,8 @@ pub fn write(items: &[Item], out: &mut Vec<u8>) {
                 write_head(out, *kind, items.len() as u64 / each);
                 write(items, out);
             }
+            Item::Loose(items) => write(items, out),
+            Item::Raw(bytes) => out.extend(bytes),
             Item::Promise(kind, number, size) => {
                 out.push((kind << 5) | (24 + size));
                 out.extend(&number.to_be_bytes()[8 - (1 << size)..]);
@@ -199,6 +205,10 @@ fn change(items: &mut Vec<Item>, dice: &mut Dice) {
             items.swap(at, other);
         }
         4 => items[at] = any(dice),
+        5 => {
+            let item = items.remove(at);
+            items.insert(at, long(item, dice));
+        }
         _ => alter(&mut items[at], dice),
     }
 }
@@ -222,6 +232,22 @@ fn alter(item: &mut Item, dice: &mut Dice) {
             *item = promise;
         }
         _ => *item = any(dice),
+    }
+}
+
+/// The same item behind a head that is longer than it need be, most of the time.
+fn long(item: Item, dice: &mut Dice) -> Item {
+    let size = dice.below(4) as u8;
+    match item {
+        Item::Number(kind, number) => Item::Promise(kind, number, size),
+        Item::Bytes(kind, bytes) => {
+            Item::Loose(vec![Item::Promise(kind, bytes.len() as u64, size), Item::Raw(bytes)])
+        }
+        Item::List(kind, items) => {
+            let count = items.len() as u64 / if kind == 5 { 2 } else { 1 };
+            Item::Loose(vec![Item::Promise(kind, count, size), Item::Loose(items)])
+        }
+        other => other,
     }
 }
 
