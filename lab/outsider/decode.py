@@ -326,9 +326,10 @@ class Chain:
         demand(value[:8] == f["prev8"], "its entries follow another past")
         for i, entry in enumerate(self.entries):
             value = blake3(value + place + big(f["first"] + i, 8) + entry)
-        for blob in self.blobs:
-            commitment = b"\x58\x20" + blake3(blob)
-            demand(any(commitment in entry for entry in self.entries), "a blob that no entry commits to")
+        places = [[entry.find(b"\x58\x20" + blake3(blob)) for entry in self.entries] for blob in self.blobs]
+        demand(all(max(place) >= 0 for place in places), "a blob that no entry commits to")
+        first = [next((i, at) for i, at in enumerate(place) if at >= 0) for place in places]
+        demand(first == sorted(first), "blobs in another order than their entries")
         last = f["first"] + f["count"] - 1
         text = b"selvedge/seal/1" + place + big(last, 8) + big(f["session"], 8) + big(f["age"], 4) + value
         Signature(text, f["signature"]).prove()

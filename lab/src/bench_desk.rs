@@ -167,6 +167,18 @@ pub fn take_all(replica: &mut Replica, frames: Vec<Frame>) -> Result<(), Fault> 
     Ok(())
 }
 
+/// The device of a bench that stands for HQ, or the one that stands for the pos, opened alone.
+pub fn alone(ground: &Ground, role: Role) -> Result<Replica, Fault> {
+    let authority = SoftwareKeys::from_seed([1; 32]);
+    let (seed, origin, device, store, file) = match role {
+        Role::Hq => ([2; 32], 1, "hq", 0, "hq.db"),
+        Role::BackOffice | Role::Pos => ([3; 32], 2, "s0001-p01", STORE, "pos.db"),
+    };
+    let keys = SoftwareKeys::from_seed(seed);
+    let row = row(origin, device, store, role, &keys, &authority)?;
+    open(ground, &trade_migrations(), file, &row, keys, &authority)
+}
+
 fn row(
     origin: u32,
     device: &str,

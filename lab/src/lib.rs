@@ -25,6 +25,7 @@ pub mod ring;
 pub mod figure;
 pub mod check;
 pub mod bench_desk;
+pub mod retail_trials;
 pub mod cpu;
 pub mod plain_sale;
 pub mod browser;

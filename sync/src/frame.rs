@@ -41,6 +41,9 @@ pub const BLOB_HEAD_BYTES: usize = 5;
 const RAW: u64 = 0;
 const ZSTD: u64 = 1;
 
+/// A blob behind the place of the entry that commits to it.
+type Placed = (usize, Vec<u8>);
+
 /// A run of entries, the chain before it and the seal behind it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -52,7 +55,7 @@ pub struct Frame {
     body: Vec<u8>,
     entries: Vec<Range<usize>>,
     /// Sealed personal data, each with the place of the entry that commits to it.
-    side: Vec<(usize, Vec<u8>)>,
+    side: Vec<Placed>,
 }
 
 impl Frame {
@@ -96,7 +99,7 @@ impl Frame {
         if side > SIDE_BYTES_MAX || self.body.len() + side > BODY_BYTES_MAX {
             return Err(FrameError::SideTooLarge { bytes: side });
         }
-        self.side = place_blobs(&self.body, &self.entries, blobs)?;
+        (self.side, _) = place_blobs(&self.body, &self.entries, blobs)?;
         Ok(self)
     }
 
@@ -247,7 +250,12 @@ impl Frame {
             found => return Err(FrameError::Encoding { found }),
         };
         let entries = entry_ranges(&body, count as usize)?;
-        let side = place_blobs(&body, &entries, blobs)?;
+        let (side, in_order) = place_blobs(&body, &entries, blobs)?;
+        if !in_order {
+            return Err(
+                Malformed { at: 0, why: "blobs in another order than their entries" }.into()
+            );
+        }
         Ok(Frame { origin, stream, first, prev8, seal, body, entries, side })
     }
 }
@@ -289,30 +297,36 @@ fn read_behind(reader: &mut Reader) -> Result<Vec<Vec<u8>>, FrameError> {
 }
 
 /// Finds the entry that commits to each blob: it holds the blob's hash. Knows no table, so a relay of an older build
-/// passes on what it cannot read.
+/// passes on what it cannot read. Says too whether the blobs came in the order of their entries.
 fn place_blobs(
     body: &[u8],
     entries: &[Range<usize>],
     blobs: Vec<Vec<u8>>,
-) -> Result<Vec<(usize, Vec<u8>)>, FrameError> {
+) -> Result<(Vec<Placed>, bool), FrameError> {
     if blobs.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), true));
     }
-    let mut waiting: BTreeMap<[u8; 32], Vec<u8>> = BTreeMap::new();
+    let mut waiting: BTreeMap<[u8; 32], (usize, Vec<u8>)> = BTreeMap::new();
     let count = blobs.len();
-    for blob in blobs {
-        waiting.insert(commitment(&blob), blob);
+    for (came, blob) in blobs.into_iter().enumerate() {
+        waiting.insert(commitment(&blob), (came, blob));
     }
     if waiting.len() != count {
         return Err(FrameError::Side { blobs: count - waiting.len() });
     }
-    let mut side = Vec::new();
+    let (mut side, mut in_order) = (Vec::new(), true);
     for (place, range) in entries.iter().enumerate() {
         for hash in committed(&body[range.clone()]) {
-            side.extend(waiting.remove(&hash).map(|blob| (place, blob)));
+            let Some((came, blob)) = waiting.remove(&hash) else { continue };
+            in_order &= came == side.len();
+            side.push((place, blob));
         }
     }
-    if waiting.is_empty() { Ok(side) } else { Err(FrameError::Side { blobs: waiting.len() }) }
+    if waiting.is_empty() {
+        Ok((side, in_order))
+    } else {
+        Err(FrameError::Side { blobs: waiting.len() })
+    }
 }
 
 /// Finds each entry in the body. The body must hold exactly as many as the frame says.

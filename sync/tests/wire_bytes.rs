@@ -171,6 +171,16 @@ fn a_blob_that_no_entry_commits_to_makes_no_frame() {
     assert!(frame(&[&entry]).with_side(vec![blob.clone(), blob]).is_err(), "one twice");
 }
 
+#[test]
+fn blobs_in_another_order_than_their_entries_make_no_frame() {
+    let whole = side_frame().encode();
+    let (one, other) = (b"\x4da sealed blob", b"\x4band another");
+    let at = whole.len() - one.len() - other.len();
+    assert_eq!(&whole[at..], [&one[..], other].concat());
+    let turned = [&whole[..at], other, one].concat();
+    assert!(Frame::decode(&turned).is_err(), "one frame has one form");
+}
+
 // A compressed body can say the same in two ways, so here a flipped bit may pass. What passes is what was sealed.
 #[test]
 fn what_passes_of_a_damaged_packed_frame_is_what_was_sealed() {
