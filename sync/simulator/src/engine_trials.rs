@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Times that a deed is done in a trial, each in a transaction of its own.
-const STEPS: i64 = 5;
+pub const STEPS: i64 = 5;
 
 /// The database of every trial.
 const FILE: &str = "replica.db";
@@ -63,46 +63,54 @@ const NEWER: Migration = Migration {
           CREATE INDEX sale_line_by_ware ON sale_line (ware, sale)",
 };
 
-fn keys(number: u32) -> Arc<SoftwareKeys> {
+/// The keys of an origin; those of number 1 are the authority's too.
+pub fn keys(number: u32) -> Arc<SoftwareKeys> {
     let mut seed = [9; 32];
     seed[..4].copy_from_slice(&number.to_be_bytes());
     Arc::new(SoftwareKeys::from_seed(seed))
 }
 
-fn row(number: u32, name: &str, role: Role) -> Row {
+/// The row of a device.
+pub fn row(number: u32, name: &str, role: Role) -> Row {
     let origin = Origin::new(number).expect("small numbers are origins");
     let device = DeviceId::new(name).expect("a good name");
     let store = if role == Role::Hq { 0 } else { 1 };
     Row::sign(origin, &device, store, role, "T1", keys(number).public(), keys(1).as_ref())
 }
 
-fn hq() -> Row {
+/// HQ.
+pub fn hq() -> Row {
     row(1, "hq-w1", Role::Hq)
 }
 
-fn back_office() -> Row {
+/// The back office of the one store.
+pub fn back_office() -> Row {
     row(2, "s0001-b01", Role::BackOffice)
 }
 
-fn pos() -> Row {
+/// Its pos.
+pub fn pos() -> Row {
     row(3, "s0001-p01", Role::Pos)
 }
 
 /// One device under trial.
 #[derive(Clone)]
-struct Subject {
-    row: Row,
-    ways: Ways,
-    newer: bool,
+pub struct Subject {
+    /// Which.
+    pub row: Row,
+    /// How its disk is set up.
+    pub ways: Ways,
+    /// A migration behind those that all have.
+    pub newer: Option<Migration>,
 }
 
 impl Subject {
-    fn new(row: Row, ways: Ways) -> Subject {
-        Subject { row, ways, newer: false }
+    /// A device with the schema that all have.
+    pub fn new(row: Row, ways: Ways) -> Subject {
+        Subject { row, ways, newer: None }
     }
 
     fn settings(&self, drive: &Drive) -> Settings {
-        let newer = self.newer.then_some(NEWER);
         Settings {
             path: drive.path(FILE),
             vfs: Some(disk::VFS.to_owned()),
@@ -114,12 +122,13 @@ impl Subject {
                 authority: keys(1).public(),
             },
             keys: keys(self.row.origin.get()),
-            migrations: std::iter::once(workload::SCHEMA).chain(newer).collect(),
+            migrations: std::iter::once(workload::SCHEMA).chain(self.newer).collect(),
             cache_kib: self.ways.cache_kib,
         }
     }
 
-    fn open(&self, drive: &Drive) -> Result<Replica, OpenError> {
+    /// Starts on a disk.
+    pub fn open(&self, drive: &Drive) -> Result<Replica, OpenError> {
         let replica = Replica::open(self.settings(drive))?;
         let pages = i64::from(self.ways.checkpoint_pages);
         // A disk without power fails here; the deed will say so.
@@ -128,7 +137,7 @@ impl Subject {
     }
 
     /// A disk on which this device has started, and has done some business.
-    fn prepared(&self) -> Platter {
+    pub fn prepared(&self) -> Platter {
         disk::seed(Dice::new(1));
         let drive = Drive::mount(DISK);
         let mut replica = self.open(&drive).expect("the disk has power");
@@ -150,7 +159,8 @@ impl Subject {
         drive.copy()
     }
 
-    fn look(&self, drive: &Drive, promises: &[Promise]) -> Result<(), String> {
+    /// What every disk must hold, and these promises.
+    pub fn look(&self, drive: &Drive, promises: &[Promise]) -> Result<(), String> {
         let replica = self.open(drive).map_err(|cause| format!("it does not open: {cause}"))?;
         let db = replica.db();
         for check in [verdict::check_i02, verdict::check_i05, verdict::check_i07] {
@@ -183,11 +193,13 @@ impl Subject {
     }
 }
 
-fn sale(no: i64) -> Deed {
+/// A sale of four lines.
+pub fn sale(no: i64) -> Deed {
     Deed::Sell((1..=4).map(|line| (line, no % 3 + 1)).collect())
 }
 
-fn told(mark: EntryMark, origin: Origin) -> Promise {
+/// The promise of an entry that was written.
+pub fn told(mark: EntryMark, origin: Origin) -> Promise {
     Promise::Entry { stream: mark.stream, origin, seq: mark.seq, chain: mark.hash }
 }
 
@@ -220,7 +232,8 @@ pub fn prepared_pos(ways: Ways, sales: i64) -> (Platter, Platter) {
     (whole(drive.copy()), whole(before))
 }
 
-fn trial(
+/// An act on a prepared disk, and the look at what every disk must hold.
+pub fn trial(
     name: &str,
     this: &Subject,
     start: Platter,
@@ -289,7 +302,7 @@ fn first_start(ways: Ways) -> Trial<Promise> {
 fn newer_schema(ways: Ways) -> Trial<Promise> {
     let this = Subject::new(pos(), ways);
     let start = this.prepared();
-    let this = Subject { newer: true, ..this };
+    let this = Subject { newer: Some(NEWER), ..this };
     let acts = this.clone();
     trial("newer schema", &this, start, move |drive, tell| {
         if acts.open(drive).is_ok() {

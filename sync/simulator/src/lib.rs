@@ -94,6 +94,8 @@ pub mod promise;
 
 pub mod engine_trials;
 
+pub mod rare_trials;
+
 pub mod flips;
 
 pub mod letters;

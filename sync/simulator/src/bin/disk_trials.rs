@@ -9,6 +9,8 @@ use selvedge_simulator::dice::Dice;
 use selvedge_simulator::engine_trials;
 use selvedge_simulator::flips::{Noticed, Victim};
 use selvedge_simulator::memory;
+use selvedge_simulator::rare_trials;
+use selvedge_simulator::sums::{Sums, cpu_seconds};
 use selvedge_simulator::trials::Tally;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -73,77 +75,57 @@ fn said(tally: &Tally, noticed: &Noticed) -> bool {
     all.count() == 0
 }
 
+/// Says on the other channel what is done, so that nobody waits in the dark.
+fn progress(what: &str, done: &dyn std::fmt::Display) {
+    eprintln!("{:5} s  {what}: {done}", cpu_seconds());
+}
+
 /// Everything once. Cuts and faults are the same in each round but for what the dice take of unsynced writes.
 fn round(every: usize, faults_every: usize, number: u64) -> (Tally, Noticed) {
     let mut dice = Dice::new(number);
     let mut tally = Tally::default();
-    for trial in engine_trials::all() {
-        tally.add(trial.cut(every, &mut dice));
-        tally.add(trial.fail(every * faults_every, &mut dice));
-    }
-    for trial in engine_trials::in_this_way(engine_trials::WAYS[1]) {
-        tally.add(trial.starve(ALLOCATIONS_EVERY * every as u64, &mut dice));
+    let all =
+        |way| engine_trials::in_this_way(way).into_iter().chain(rare_trials::in_this_way(way));
+    for (place, way) in engine_trials::WAYS.into_iter().enumerate() {
+        for trial in all(way) {
+            tally.add(trial.cut(every, &mut dice));
+            tally.add(trial.fail(every * faults_every, &mut dice));
+            progress(&trial.name, &tally);
+            if place == 1 {
+                tally.add(trial.starve(ALLOCATIONS_EVERY * every as u64, &mut dice));
+                progress(&trial.name, &tally);
+            }
+        }
     }
     let every = every as u64;
     let (file, log) = (Victim::file(), Victim::log());
     let mut noticed = file.flip(FLIPS.0 / every, &mut dice);
+    progress("flips in the file", &noticed);
     noticed.add(log.flip(FLIPS.1 / every, &mut dice));
+    progress("flips in the log", &noticed);
     noticed.add(file.lose(500 / every, &mut dice));
     (tally, noticed)
 }
 
 fn go_on(folder: &Path, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
-    std::fs::create_dir_all(folder)?;
-    let build = build()?;
-    let file = folder.join(format!("disk-{}.txt", &build[..16]));
-    let begun = cpu_minutes();
-    let mut sums: Vec<u64> = match std::fs::read_to_string(&file) {
-        Ok(text) => text.split_whitespace().filter_map(|word| word.parse().ok()).collect(),
-        Err(_) => Vec::new(),
-    };
-    sums.resize(6, 0);
+    let mut sums = Sums::open(folder, "disk", 6)?;
+    let begun = cpu_seconds();
     loop {
-        let (tally, noticed) = round(options.every, 1, sums[0] + 1);
-        let new = [1, tally.points, tally.images, tally.faults, tally.allocations, noticed.flips];
-        sums.iter_mut().zip(new).for_each(|(sum, new)| *sum += new);
+        let (tally, noticed) = round(options.every, 1, sums.numbers[0] + 1);
+        let Tally { points, images, faults, allocations, .. } = tally;
+        sums.add(&[1, points, images, faults, allocations, noticed.flips])?;
         let is_well = said(&tally, &noticed);
-        let words: Vec<String> = sums.iter().map(u64::to_string).collect();
-        let beside = file.with_extension("new");
-        std::fs::write(&beside, words.join(" "))?;
-        std::fs::rename(&beside, &file)?;
+        let end = if is_well { "nothing lost" } else { "LOST" };
+        let [rounds, points, images, faults, allocations, flips] = sums.numbers[..] else {
+            return Err("there are six sums".into());
+        };
         println!(
-            "build {}: {} rounds, {} points, {} images, {} faults, {} allocations failed, {} flips, {}",
-            &build[..16],
-            sums[0],
-            sums[1],
-            sums[2],
-            sums[3],
-            sums[4],
-            sums[5],
-            if is_well { "nothing lost" } else { "LOST" }
+            "build {}: {rounds} rounds, {points} points, {images} images, {faults} faults, {allocations} allocations failed, {flips} flips, {end}",
+            sums.build
         );
-        let over = options.minutes.is_some_and(|minutes| cpu_minutes() - begun >= minutes);
+        let over = options.minutes.is_some_and(|minutes| cpu_seconds() - begun >= minutes * 60);
         if !is_well || over {
             return Ok(code(is_well));
         }
     }
-}
-
-/// A name for this build: what is added up belongs to one program.
-fn build() -> Result<String, Box<dyn Error>> {
-    let program = std::fs::read(std::env::current_exe()?)?;
-    Ok(blake3::hash(&program).to_hex().to_string())
-}
-
-/// Minutes of processor time that this process has used. The simulator has no clock.
-fn cpu_minutes() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|word| word.parse::<u64>().ok())
-        .sum();
-    ticks / 100 / 60
 }
