@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help planted outsider setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
+.PHONY: help planted outsider digests setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
 	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof disk-trials some-disk-trials fuzz
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -20,6 +20,8 @@ SEEDS := 200
 # each state in them. 500 are the whole gate, and take more than a quarter of an hour. The table is printed; 1 here makes a pair that never met a failure.
 DAY_SEEDS := 100
 MEETINGS := 0
+# Seeds that are run once in memory and once on disks in files.
+DIGEST_SEEDS := 100
 # Where the long proof keeps what is done, and how many further runs of store-days it makes.
 PROOF := proof
 # Processor minutes of its trials of disks.
@@ -39,7 +41,7 @@ demo: setup-build release ## build, and start a chain with one store on this des
 check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
 	@echo "make check: all is well"
 
-test: setup-test format lints pure tests planted outsider store-days shop some-disk-trials licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
+test: setup-test format lints pure tests planted outsider digests store-days shop some-disk-trials licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
 bench: setup-rivals release ## print each figure beside its target (release build)
@@ -93,6 +95,13 @@ release:
 tests: binaries
 	mkdir -p $(TARGET)/nextest
 	cargo nextest run --locked --workspace 2>&1 | tee $(TARGET)/nextest/log
+
+# The last line is one digest over all runs: what lies in memory and what lies in files must end in the same.
+digests:
+	cargo build --quiet --release --locked -p selvedge-simulator
+	memory=$$($(TARGET)/release/selvedge-simulator --seeds $(DIGEST_SEEDS) | tail -n 1); \
+	files=$$($(TARGET)/release/selvedge-simulator --seeds $(DIGEST_SEEDS) --files | tail -n 1); \
+	echo "$(DIGEST_SEEDS) seeds: $$memory in memory, $$files in files"; [[ $$memory == "$$files" ]]
 
 simulator:
 	cargo run --quiet --release --locked -p selvedge-simulator -- --seeds $(SEEDS)
