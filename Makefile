@@ -119,16 +119,17 @@ planted:
 proof: ## go on with the long proof: store-days with all faults, until it is stopped; it adds up per build
 	cargo run --quiet --release --locked -p selvedge-simulator -- --proof $(PROOF) --seeds $(PROOF_SEEDS)
 	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials -- --proof $(PROOF) --minutes $(PROOF_DISK_MINUTES)
-	cargo run --quiet --release --locked -p selvedge-simulator --bin hostile -- messages --folder $(PROOF) --seconds $(PROOF_MESSAGE_SECONDS)
+	cargo run --quiet --release --locked -p selvedge-simulator --bin hostile -- --folder $(PROOF) --seconds $(PROOF_MESSAGE_SECONDS)
 
 fuzz: ## feed every parser with mutants until it is stopped; counts add up per build
-	cargo run --quiet --release --locked -p selvedge-simulator --bin hostile -- parsers --folder $(PROOF)
+	cargo run --quiet --release --locked -p selvedge-simulator --bin hostile -- --parsers --folder $(PROOF)
 
 disk-trials: ## cuts, faults and flipped bits at every operation of the engine's transactions: the whole gate
 	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials
 
+# Fewer points of each transaction, spread over it, and all that the gate wants: about three minutes of a processor.
 some-disk-trials:
-	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials -- --every 16
+	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials -- --most 52
 
 # Reads the golden messages by the protocol's page alone, with none of the engine's code.
 outsider:

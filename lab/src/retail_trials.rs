@@ -1,4 +1,4 @@
-//! The deeds of a shop as trials: power goes at every operation
+//! The deeds of a shop as trials, cut at every operation
 //!
 //! The simulator cuts and fails; what is cut here are the trade's own transactions, on a pos and at HQ, with the schema
 //! and the triggers that ship.

@@ -1,4 +1,4 @@
-//! Power goes, and disks fail, at every operation of the shop's deeds
+//! Power goes at every operation of the shop's deeds
 
 use lab::retail_trials;
 use selvedge_simulator::dice::Dice;

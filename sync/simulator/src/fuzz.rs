@@ -1,4 +1,4 @@
-//! Feeds parsers with mutants, and looks that they keep to their word
+//! Feeds parsers with mutants, and holds them to their word
 //!
 //! No coverage is measured: what a parser takes joins the messages from which the next mutants are made, so they wander
 //! away from the golden ones and stay readable. A round is decided by its number alone.

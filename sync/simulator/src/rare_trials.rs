@@ -1,4 +1,4 @@
-//! What the engine does seldom, as trials: snapshots, trims, ends
+//! What the engine does seldom: snapshots, trims, ends
 //!
 //! A snapshot taken in, a log trimmed and sealed into segments, HQ handed over to its next generation and the tail of the
 //! old one taken over, rights lent and spent, a person erased.

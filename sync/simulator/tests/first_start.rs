@@ -1,4 +1,4 @@
-//! A disk fails once in a first start, and nothing is lost for it
+//! A first start on a disk that fails once
 
 use selvedge_simulator::dice::Dice;
 use selvedge_simulator::disk;

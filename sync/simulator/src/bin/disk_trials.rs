@@ -40,19 +40,50 @@ struct Options {
     /// Takes every so many-th operation only.
     #[arg(long, default_value_t = 1)]
     every: usize,
+    /// Cuts each trial at so many operations at most, spread over it, and lets a quarter of these fail.
+    #[arg(long)]
+    most: Option<usize>,
+}
+
+/// How much of all that could be tried a round tries.
+#[derive(Clone, Copy)]
+struct Share {
+    every: usize,
+    faults_every: usize,
+    most: usize,
+}
+
+impl Share {
+    /// Every so many-th operation of a trial: where it is cut, and where it fails.
+    fn steps(self, operations: usize) -> (usize, usize) {
+        let spread = |most: usize| operations.div_ceil(most.max(1));
+        let cut = self.every.max(spread(self.most));
+        (cut, (self.every * self.faults_every).max(spread(self.most / 4)))
+    }
+
+    /// Every so many-th allocation.
+    fn allocations_every(self) -> u64 {
+        ALLOCATIONS_EVERY * self.every as u64 * if self.most < usize::MAX { 2 } else { 1 }
+    }
+}
+
+impl Options {
+    fn share(&self, faults_every: usize) -> Share {
+        Share { every: self.every, faults_every, most: self.most.unwrap_or(usize::MAX) }
+    }
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::parse();
-    if options.every == 0 {
-        return Err("every so many-th operation is the first, second or a later one".into());
+    if options.every == 0 || options.most.is_some_and(|most| most < 4) {
+        return Err("every so many-th operation is the first, second or a later one, and at least 4 are most".into());
     }
     if !memory::install() {
         return Err("SQLite was used before its memory could be taken over".into());
     }
     match &options.proof {
         None => {
-            let (tally, noticed) = round(options.every, FAULTS_EVERY, 1);
+            let (tally, noticed) = round(options.share(FAULTS_EVERY), 1);
             println!("{tally}");
             println!("{noticed}");
             let tried = [tally.points, tally.faults, tally.allocations, noticed.flips];
@@ -81,23 +112,24 @@ fn progress(what: &str, done: &dyn std::fmt::Display) {
 }
 
 /// Everything once. Cuts and faults are the same in each round but for what the dice take of unsynced writes.
-fn round(every: usize, faults_every: usize, number: u64) -> (Tally, Noticed) {
+fn round(share: Share, number: u64) -> (Tally, Noticed) {
     let mut dice = Dice::new(number);
     let mut tally = Tally::default();
     let all =
         |way| engine_trials::in_this_way(way).into_iter().chain(rare_trials::in_this_way(way));
     for (place, way) in engine_trials::WAYS.into_iter().enumerate() {
         for trial in all(way) {
-            tally.add(trial.cut(every, &mut dice));
-            tally.add(trial.fail(every * faults_every, &mut dice));
+            let (cut, fail) = share.steps(trial.operations() as usize);
+            tally.add(trial.cut(cut, &mut dice));
+            tally.add(trial.fail(fail, &mut dice));
             progress(&trial.name, &tally);
             if place == 1 {
-                tally.add(trial.starve(ALLOCATIONS_EVERY * every as u64, &mut dice));
+                tally.add(trial.starve(share.allocations_every(), &mut dice));
                 progress(&trial.name, &tally);
             }
         }
     }
-    let every = every as u64;
+    let every = share.every as u64;
     let (file, log) = (Victim::file(), Victim::log());
     let mut noticed = file.flip(FLIPS.0 / every, &mut dice);
     progress("flips in the file", &noticed);
@@ -111,7 +143,7 @@ fn go_on(folder: &Path, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let mut sums = Sums::open(folder, "disk", 6)?;
     let begun = cpu_seconds();
     loop {
-        let (tally, noticed) = round(options.every, 1, sums.numbers[0] + 1);
+        let (tally, noticed) = round(options.share(1), sums.numbers[0] + 1);
         let Tally { points, images, faults, allocations, .. } = tally;
         sums.add(&[1, points, images, faults, allocations, noticed.flips])?;
         let is_well = said(&tally, &noticed);

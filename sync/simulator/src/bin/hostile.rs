@@ -3,7 +3,7 @@
 //! It goes on, round after round with other dice, until it is stopped or the seconds are over. What this build has tried
 //! stands in the folder and is added up. The last line of each round says all of it.
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use selvedge_simulator::damage::{self, Tried};
 use selvedge_simulator::dice::Dice;
 use selvedge_simulator::fuzz::{self, Fuzzed};
@@ -25,37 +25,25 @@ const GROWTH_KIB_MAX: u64 = 64 * 1024;
 /// Damaged bytes for receivers and parsers.
 #[derive(Parser)]
 struct Options {
-    #[command(subcommand)]
-    what: What,
+    /// Mutants of messages at the parsers alone, in place of messages with several faults at receivers.
+    #[arg(long)]
+    parsers: bool,
     /// Where it goes on, and adds up.
-    #[arg(long, default_value = "proof", global = true)]
+    #[arg(long, default_value = "proof")]
     folder: PathBuf,
     /// Stops after the round in which these seconds of processor time have passed.
-    #[arg(long, global = true)]
+    #[arg(long)]
     seconds: Option<u64>,
-}
-
-#[derive(Clone, Copy, Subcommand)]
-enum What {
-    /// Messages with several faults, each kind at a receiver that waits for it.
-    Messages,
-    /// Mutants of messages at the parsers alone.
-    Parsers,
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::parse();
-    let (word, numbers) = match options.what {
-        What::Messages => ("messages", 4),
-        What::Parsers => ("parsers", 5),
-    };
+    let (word, numbers) = if options.parsers { ("parsers", 5) } else { ("messages", 4) };
     let mut sums = Sums::open(&options.folder, word, numbers)?;
     loop {
         let round = sums.numbers[0] + 1;
-        let is_well = match options.what {
-            What::Messages => messages(round, &mut sums)?,
-            What::Parsers => parsers(round, &mut sums)?,
-        };
+        let is_well =
+            if options.parsers { parsers(round, &mut sums)? } else { messages(round, &mut sums)? };
         let over = options.seconds.is_some_and(|seconds| cpu_seconds() >= seconds);
         if !is_well || over {
             return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
