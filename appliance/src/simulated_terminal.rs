@@ -18,8 +18,10 @@ use crate::clock::steady_ms;
 /// Name of its file in the data folder.
 pub const FILE_NAME: &str = "simulated-terminal.sqlite";
 
-const SCHEMA: &[Migration] =
-    &[Migration { name: "0001_charges", sql: include_str!("simulated_terminal.sql") }];
+const SCHEMA: &[Migration] = &[
+    Migration { name: "0001_charges", sql: include_str!("simulated_terminal.sql") },
+    Migration { name: "0002_asked", sql: include_str!("simulated_terminal_asked.sql") },
+];
 
 /// How long a slow one takes.
 const SLOW_MS: u64 = 3_000;
@@ -119,6 +121,12 @@ impl SimulatedTerminal {
             .optional()
     }
 
+    fn asked_again(&self, intent: &str) -> rusqlite::Result<()> {
+        self.memory()
+            .execute("UPDATE charge SET asked = asked + 1 WHERE intent = ?1", [intent])
+            .map(drop)
+    }
+
     fn hand_back(&self, intent: &str) -> rusqlite::Result<Heard> {
         let given = self.memory().execute(
             "UPDATE charge SET outcome = 'returned'
@@ -143,7 +151,7 @@ impl CardTerminal for SimulatedTerminal {
             return away;
         }
         heard(self.known(intent).and_then(|known| match known {
-            Some(before) => Ok(before),
+            Some(before) => self.asked_again(intent).map(|()| before),
             None => self.begin(intent, amount),
         }))
     }

@@ -75,7 +75,9 @@ fn look(replica: &Replica, authority: &dyn DeviceKeys) -> Result<Condition, Data
     let identity = replica.identity();
     let own = identity.origin;
     let stopped = match replica.writer_state() {
-        WriterState::Ready => replica.stale().map(waiting).unwrap_or_default(),
+        WriterState::Ready => {
+            replica.stale().map(|why| unwilling(replica, why)).unwrap_or_default()
+        }
         _ => STOPPED.to_owned(),
     };
     let confirms = replica.rows_to_confirm(authority)?;
@@ -104,7 +106,11 @@ fn name(row: &Row) -> String {
     row.device.to_string()
 }
 
-fn waiting(why: &str) -> String {
+/// A restored HQ waits for its stores; one that is over stays so.
+fn unwilling(replica: &Replica, why: &str) -> String {
+    if replica.recalls().is_none() {
+        return format!("This HQ writes nothing any more: {why}");
+    }
     format!(
         "{why}, so it writes nothing yet; `hq-bridge succeed --now` ends that, while HQ does not run"
     )

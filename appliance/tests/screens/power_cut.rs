@@ -48,12 +48,14 @@ impl Desk {
     }
 
     /// Presses a key of a page, cuts at that sync, and starts again. Says whether there was such a sync.
-    fn press_and_cut(
-        &mut self,
-        (path, action): (&str, &str),
-        filled: &[(&str, &str)],
-        syncs: u32,
-    ) -> bool {
+    fn press_and_cut(&mut self, key: (&str, &str), filled: &[(&str, &str)], syncs: u32) -> bool {
+        let is_cut = self.cut(key, filled, syncs);
+        self.start();
+        is_cut
+    }
+
+    /// Presses a key of a page and cuts at that sync. Says whether there was such a sync.
+    fn cut(&mut self, (path, action): (&str, &str), filled: &[(&str, &str)], syncs: u32) -> bool {
         let page = self.counter().get(path).page;
         let fields = filled_form(&page, action, filled);
         self.switch.cut_after(syncs);
@@ -63,7 +65,6 @@ impl Desk {
         }
         let is_cut = self.switch.lift();
         self.device.take().unwrap().kill();
-        self.start();
         is_cut
     }
 
@@ -162,6 +163,38 @@ impl Desk {
         let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         rows.map(Result::unwrap).collect()
     }
+}
+
+/// How often the terminal was asked for money, by intent.
+fn asked_for_money(desk: &Desk) -> Vec<(String, i64)> {
+    let file = desk.store.data().join(simulated_terminal::FILE_NAME);
+    let memory = selvedge_sync::open::by_hand(&file).unwrap();
+    let mut all = memory.prepare("SELECT intent, asked FROM charge ORDER BY intent").unwrap();
+    let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+// Proves TS-18.
+#[test]
+fn a_start_in_the_middle_of_a_payment_asks_the_terminal_what_became_of_it_and_never_for_money() {
+    let mut desk = Desk::new(SIMULATED);
+    for syncs in 0..SYNCS_MAX {
+        desk.counter().scan("1001");
+        desk.counter().fill("/checkout", "/checkout/pay", &[]);
+        let pay = ("/checkout/pay", "/checkout/pay/tender");
+        let is_cut = desk.cut(pay, &[("kind", "card"), ("amount", "")], syncs);
+        let before = asked_for_money(&desk);
+        desk.start();
+        desk.place();
+        assert_eq!(asked_for_money(&desk), before, "asked for money after a cut at sync {syncs}");
+        desk.clear_up("print");
+        assert!(asked_for_money(&desk).iter().all(|(_, times)| *times == 1));
+        if !is_cut {
+            assert!(syncs >= 5, "intent, terminal, answer, receipt, end: {syncs}");
+            return;
+        }
+    }
+    panic!("a payment has more than {SYNCS_MAX} syncs")
 }
 
 /// Cuts a payment at each of its syncs, and says how many there were.
