@@ -20,6 +20,7 @@ use selvedge_sync::incarnation;
 use selvedge_sync::marks::{AT_HQ, Marks};
 use selvedge_sync::open::{Migration, OpenError};
 use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
+use selvedge_sync::origins::Origins;
 use selvedge_sync::outcome::{Committed, WriteError};
 use selvedge_sync::rebuilt::{self, Rebuilt};
 use selvedge_sync::replica::Replica;
@@ -269,7 +270,7 @@ impl Database {
         let waits = |place: &(Stream, Origin, u64)| {
             place.2.saturating_sub(hq.seq(AT_HQ, (place.0, place.1)))
         };
-        let ours = self.devices(db);
+        let ours = self.incarnations(db);
         let own = self.engine.identity().origin;
         let written_here =
             |origin: Origin| origin == own || ours.iter().any(|row| row.origin == origin);
@@ -277,12 +278,23 @@ impl Database {
         Ok(vector.iter().filter(|at| at.0 == stream && written_here(at.1)).map(waits).sum())
     }
 
-    /// The admitted devices of this store, this one left out.
+    /// The admitted devices of this store, this one left out. One that goes on under a spare origin is there with it, and
+    /// not with the one of before.
     pub fn devices(&self, db: &Connection) -> Vec<Row> {
+        let all = self.incarnations(db);
+        let newer = |row: &Row| {
+            all.iter().any(|other| other.device == row.device && other.origin > row.origin)
+        };
+        let own = &self.engine.identity().device;
+        all.iter().filter(|row| row.device != *own && !newer(row)).cloned().collect()
+    }
+
+    /// Whoever has written for this store under whichever origin, this one left out.
+    fn incarnations(&self, db: &Connection) -> Vec<Row> {
         let identity = self.engine.identity();
-        let rows = allow_list::all(db, &identity.authority).unwrap_or_default();
+        let known = Origins::read(db, &identity.authority).unwrap_or_default().known;
         let ours = |row: &Row| row.store == identity.store && row.origin != identity.origin;
-        rows.into_iter().filter(ours).collect()
+        known.into_values().filter(ours).collect()
     }
 
     /// The printed numbers of receipts, by the labels of the devices that wrote them.

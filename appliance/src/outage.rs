@@ -29,7 +29,7 @@ const RECEIPTS_COMPARED: u32 = 16;
 
 /// What a person at the screen is told of it.
 const REBUILT: &str =
-    "The data of this device was damaged and has been restored: have its disk looked at.";
+    "The data of this device was damaged and is restored: have its disk looked at.";
 
 /// What was seen of the line so far.
 #[derive(Debug)]

@@ -146,21 +146,22 @@ pub fn sentence(line: &Line, now_ms: i64, zone: Tz) -> String {
     }
 }
 
-/// Why nothing can be sold or booked on this device, as people are told; empty when it can.
+/// Why nothing can be sold or booked on this device, as people are told; empty when it can. Each fits into the banner of a
+/// panel of 1366 pixels.
 pub fn stopped(state: WriterState) -> &'static str {
     match state {
         WriterState::Ready => "",
         WriterState::Returning => {
-            "What this device wrote before is still on its way here: it sells and books again when all of it has come."
+            "Earlier sales are still on their way here: it sells and books again when all have come."
         }
         WriterState::Stale => {
-            "This device was set back to an older state: it sells and books nothing until head office has given it a new number."
+            "Set back to old data: it sells and books nothing until head office gives it a new number."
         }
         WriterState::Forked => {
-            "A copy of this device has been used: this one sells and books nothing until head office has given it a new number."
+            "Used on two machines: it sells and books nothing until head office gives it a new number."
         }
         WriterState::Over => {
-            "Head office has closed this device: it sells and books nothing until head office admits it again."
+            "Closed by head office: this device sells and books nothing until it is admitted again."
         }
     }
 }

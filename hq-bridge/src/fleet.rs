@@ -14,6 +14,7 @@ use crate::control_totals::{Checked, ControlTotal};
 use crate::freshness::{self, DeviceFreshness, Look, StoreFreshness};
 use crate::open_exceptions;
 use crate::sums::{self, Sum};
+use crate::trouble::{Trouble, Troubles};
 
 /// The whole chain as HQ sees it.
 pub struct Fleet {
@@ -47,6 +48,8 @@ pub struct DeviceView {
     pub ever: Sum,
     /// The newest of them.
     pub newest: Option<Newest>,
+    /// Whether it writes as it should.
+    pub trouble: Trouble,
     /// What the last check of its control total found, and when that was.
     pub checked: Option<(Moment, ControlTotal)>,
 }
@@ -100,7 +103,7 @@ impl DeviceView {
 /// All that HQ knows, from sums that are kept as receipts come in: it takes as long with one receipt as with millions.
 pub fn of(db: &Connection, look: Look, checked: &Checked) -> rusqlite::Result<Fleet> {
     let (today, ever) = (sums::on_day(db, look.now)?, sums::ever(db)?);
-    let open = open_exceptions::by_store(db)?;
+    let (open, troubles) = (open_exceptions::by_store(db)?, Troubles::read(db)?);
     let mut devices: HashMap<i64, Vec<DeviceView>> = HashMap::new();
     for row in look.rows.iter().filter(|row| row.role != Role::Hq) {
         let origin = row.origin.get();
@@ -115,6 +118,7 @@ pub fn of(db: &Connection, look: Look, checked: &Checked) -> rusqlite::Result<Fl
             freshness: fresh.cloned(),
             today: sum(&today),
             ever: sum(&ever),
+            trouble: troubles.of(row),
             newest: newest(db, row, sum(&ever).newest)?,
             checked: checked.get(&origin).cloned(),
         });

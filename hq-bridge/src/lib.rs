@@ -24,6 +24,7 @@ pub mod forks;
 
 pub mod condition;
 pub mod decisions;
+pub mod trouble;
 
 pub mod door;
 

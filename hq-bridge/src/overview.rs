@@ -5,6 +5,7 @@ use selvedge_domain::exceptions::Exception;
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::{Currency, Money};
 
+use crate::condition::Condition;
 use crate::figures::age;
 use crate::fleet::{DeviceView, Fleet, StoreView};
 use crate::freshness::DeviceFreshness;
@@ -47,6 +48,8 @@ pub struct DeviceTexts {
     pub current: bool,
     /// Whether its age is within the limit.
     pub fresh: bool,
+    /// Why it does not write as it should; empty when it does.
+    pub trouble: &'static str,
     /// When it was heard.
     pub heard: String,
     /// Up to when all of it is known.
@@ -109,6 +112,11 @@ pub fn banner(fleet: &Fleet) -> String {
     }
 }
 
+/// What needs a person at HQ itself, a sentence each.
+pub fn notes(condition: &Condition) -> Vec<String> {
+    condition.sentences().into_iter().map(|sentence| sentence.replace('`', "\"")).collect()
+}
+
 /// One store.
 pub fn store(view: &StoreView, now: Moment) -> StoreTexts {
     let (fresh, currency) = (&view.freshness, view.store.currency);
@@ -146,6 +154,7 @@ pub fn store(view: &StoreView, now: Moment) -> StoreTexts {
 fn device(view: &DeviceView, currency: Currency, now: Moment) -> DeviceTexts {
     let fresh = view.freshness.as_ref();
     let heard = match fresh.map(|fresh| fresh.age_ms) {
+        None if view.row.state.is_over() => view.row.state.as_str().to_string(),
         None => "replaced".to_string(),
         Some(Some(ms)) => format!("{} ago", age(ms)),
         Some(None) => "not since the start".to_string(),
@@ -159,6 +168,7 @@ fn device(view: &DeviceView, currency: Currency, now: Moment) -> DeviceTexts {
         id: view.row.device.as_str().to_string(),
         role: view.row.role.as_str(),
         current: fresh.is_some(),
+        trouble: view.trouble.words(),
         fresh: fresh.is_none_or(|fresh| fresh.synced),
         heard,
         complete: complete(fresh.and_then(|fresh| fresh.complete_at), now),

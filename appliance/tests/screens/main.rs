@@ -19,4 +19,5 @@ mod office_browser;
 mod power_cut;
 mod sale;
 mod stock;
+mod stopped;
 mod window;

@@ -18,6 +18,7 @@ use crate::rest::cursors::{self, List, Place};
 use crate::rest::parameters::Parameters;
 use crate::sums;
 use crate::times::time;
+use crate::trouble::Troubles;
 
 /// One incarnation of one device.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,8 +33,13 @@ pub struct Device {
     pub role: String,
     /// Checkout code and series letter, as on its receipts.
     pub label: String,
-    /// `active`, `suspended`, `spare`, `closed` or `revoked`.
+    /// `active`, `suspended`, `closed` or `revoked`.
     pub state: String,
+    /// Whether it writes as it should: `ok`, `forked` (two machines have written under its origin, or an old copy was put
+    /// back), `unconfirmed` (it goes on under a spare origin that head office has not confirmed), `ended`.
+    pub writer: String,
+    /// To whom it reports, as head office has signed it; empty: to the back office of its store.
+    pub parents: Vec<String>,
     /// Its public key in hex.
     pub key: String,
     /// How many of its receipts are here.
@@ -91,7 +97,7 @@ pub async fn list(
     let found = page
         .answer(move |hq, db| {
             let look = hq.look(db)?;
-            let sums = sums::ever(db)?;
+            let (sums, troubles) = (sums::ever(db)?, Troubles::read(db)?);
             asked.list(&look, |row| {
                 let sum = sums.get(&row.origin.get()).copied().unwrap_or_default();
                 Device {
@@ -101,6 +107,8 @@ pub async fn list(
                     role: row.role.as_str().to_string(),
                     label: row.label.clone(),
                     state: row.state.as_str().to_string(),
+                    writer: troubles.of(row).as_str().to_string(),
+                    parents: row.parents.iter().map(ToString::to_string).collect(),
                     key: hex::encode(row.key),
                     receipts: sum.receipts,
                     gross_minor: sum.gross().0,

@@ -35,6 +35,7 @@ struct Live {
 
 struct Overview {
     banner: String,
+    notes: Vec<String>,
     stores: Vec<StoreTexts>,
 }
 
@@ -53,5 +54,6 @@ async fn events(State(page): State<Page>) -> Response {
 async fn overview(page: &Page) -> Result<Overview, PageError> {
     let fleet = page.fleet().await?;
     let stores = fleet.stores.iter().map(|store| overview::store(store, fleet.at));
-    Ok(Overview { banner: overview::banner(&fleet), stores: stores.collect() })
+    let notes = overview::notes(&page.condition().await?);
+    Ok(Overview { banner: overview::banner(&fleet), notes, stores: stores.collect() })
 }

@@ -7,6 +7,7 @@ use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::writer::WriterState;
 
 use crate::desk::{Desk, talk};
+use crate::served::Served;
 
 fn decide(desk: &Desk, decision: &Decision) -> String {
     match decisions::carry_out(&desk.database(), &desk.keys.authority, decision) {
@@ -137,6 +138,11 @@ fn two_pasts_of_one_device_are_listed_with_both_ends_and_what_to_do() {
     assert_eq!(pos.replica.writer_state(), WriterState::Forked);
     drop(hq);
 
+    let served = Served::new(&desk);
+    assert!(served.get("/fleet").text.contains("used on two machines"));
+    assert!(served.get("/fleet").text.contains("Two machines have written as s0001-p01"));
+    assert_eq!(served.get("/v1/devices").column("writer"), ["forked"]);
+    drop(served);
     let database = desk.database();
     let reader = database.reader().unwrap();
     let rows = enrolment::list(&reader, &desk.keys.authority.public()).unwrap();

@@ -30,14 +30,14 @@ fn a_pos_with_a_rotten_page_builds_its_database_anew_and_sells_on() {
     let said = desk.chain.appliance(POS, "status").unwrap();
     assert!(said.contains("may write: yes") && said.contains("database built anew at"), "{said}");
     let page = desk.page(POS, "/signon");
-    assert!(page.contains("was damaged and has been restored"), "{page}");
+    assert!(page.contains("was damaged and is restored"), "{page}");
 }
 
 #[test]
 fn a_pos_whose_first_page_has_rotted_takes_all_from_others_and_sells_under_a_spare_number() {
     let mut desk = with_a_flipped_bit(POS, None);
     desk.until("it stops", &[POS], |desk| desk.said(POS, "/writer") == "stale");
-    assert!(desk.said(POS, "/stopped").contains("until head office has given it a new number"));
+    assert!(desk.said(POS, "/stopped").contains("until head office gives it a new number"));
     let said = desk.chain.hq(&["devices", "spare", "--store", "1", "--count", "1"]).unwrap();
     assert!(said.contains("store 1 has 1 spare origins for a pos now"), "{said}");
     desk.until("it goes on", &[POS], |desk| {
