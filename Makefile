@@ -129,7 +129,7 @@ disk-trials: ## cuts, faults and flipped bits at every operation of the engine's
 
 # Fewer points of each transaction, spread over it, and all that the gate wants: about three minutes of a processor.
 some-disk-trials:
-	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials -- --most 52
+	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials -- --most 64
 
 # Reads the golden messages by the protocol's page alone, with none of the engine's code.
 outsider:

@@ -97,6 +97,8 @@ pub struct Place {
     pub hub: Hub,
     /// Who it is.
     pub row: Row,
+    /// Its disk.
+    pub drive: Drive,
 }
 
 impl Place {
@@ -107,7 +109,16 @@ impl Place {
 
     /// The same, on a disk of this name.
     pub fn on(disk: &str, row: &Row, knows: &[Row], settings: HubSettings) -> Place {
-        let drive = Drive::mount(disk);
+        let place = Place::start(Drive::mount(disk), row, settings.clone());
+        let mut place = place.expect("the disk is new");
+        let rows = [knows, std::slice::from_ref(row)].concat();
+        assert_eq!(place.replica.admit(&rows), Ok(rows.len()), "the authority has signed them");
+        place.hub = Hub::new(&place.replica, settings, 1).expect("the disk has power");
+        place
+    }
+
+    /// What is on a disk, started; None where it does not open.
+    pub fn start(drive: Drive, row: &Row, settings: HubSettings) -> Option<Place> {
         let identity = Identity {
             device: row.device.clone(),
             origin: row.origin,
@@ -115,7 +126,7 @@ impl Place {
             store: row.store,
             authority: keys(AUTHORITY).public(),
         };
-        let mut replica = Replica::open(Settings {
+        let replica = Replica::open(Settings {
             path: drive.path("replica.db"),
             vfs: Some(disk::VFS.to_owned()),
             identity,
@@ -123,11 +134,9 @@ impl Place {
             migrations: vec![workload::SCHEMA],
             cache_kib: 256,
         })
-        .expect("the disk is new");
-        let rows = [knows, std::slice::from_ref(row)].concat();
-        assert_eq!(replica.admit(&rows), Ok(rows.len()), "the authority has signed them");
-        let hub = Hub::new(&replica, settings, 1).expect("the disk has power");
-        Place { replica, hub, row: row.clone() }
+        .ok()?;
+        let hub = Hub::new(&replica, settings, 2).ok()?;
+        Some(Place { replica, hub, row: row.clone(), drive })
     }
 }
 
@@ -151,7 +160,8 @@ pub const POS: usize = 2;
 /// What is about to come, and to whom.
 type Coming<'c> = &'c mut dyn FnMut(usize, &PeerId, Kind, &[u8]) -> bool;
 
-fn settings(has_parent: bool) -> HubSettings {
+/// How the hubs here behave.
+pub fn settings(has_parent: bool) -> HubSettings {
     HubSettings { has_parent, snapshot_above: 20, keep_entries: 4, ..HubSettings::default() }
 }
 
@@ -179,7 +189,7 @@ impl Post {
     }
 
     /// Plugs the line of a place to its parent in or out.
-    fn line(&mut self, at: usize, there: bool) {
+    pub fn line(&mut self, at: usize, there: bool) {
         let child = PeerId::Child(self.places[at].row.device.clone());
         let turned = |peer| if there { Input::Up(peer) } else { Input::Down(peer) };
         self.cut.retain(|cut| *cut != at);
