@@ -30,10 +30,11 @@ pub enum Trouble {
 impl Troubles {
     /// Reads who does.
     pub fn read(db: &Connection) -> rusqlite::Result<Troubles> {
-        let claimed = "SELECT origin FROM allow_list
-                       WHERE state = 'spare' AND origin IN (SELECT origin FROM spare_claim)";
         let unconfirmed = db
-            .prepare_cached(claimed)?
+            .prepare_cached(
+                "SELECT origin FROM allow_list
+                 WHERE state = 'spare' AND origin IN (SELECT origin FROM spare_claim)",
+            )?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         Ok(Troubles { forked: forks::forked(db)?.into_iter().collect(), unconfirmed })

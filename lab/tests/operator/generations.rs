@@ -1,4 +1,4 @@
-//! HQ's disk is lost, and a backup goes on as the next generation
+//! HQ's disk is lost, and a backup goes on
 
 use std::fs;
 use std::path::Path;

@@ -18,7 +18,7 @@ use selvedge_sync::page_check;
 use selvedge_sync::replica::Replica;
 use selvedge_sync::second_copy::Batch;
 use selvedge_sync::standing::HubStatus;
-use selvedge_sync::talk::{HubSettings, Input};
+use selvedge_sync::talk::{HubSettings, Input, Now};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
@@ -29,6 +29,9 @@ use crate::payload::{KindCount, Payload};
 
 /// Makes bytes durable in the second copy before it returns. Has a thread of its own, so it may take its time.
 pub type SecondCopy = Box<dyn FnMut(&[u8]) -> std::io::Result<()> + Send>;
+
+/// The moment of the first status: nobody was heard yet, so there are no ages in it.
+const STARTED: Now = Now { wall: Millis(0), steady: Millis(0) };
 
 /// What an engine is started with.
 #[derive(Default)]
@@ -126,7 +129,8 @@ impl Engine {
         let second_copy = second_copy.map(|keep| copier(keep, messages.clone())).transpose()?;
         let parent_line = parent.as_ref().or(above.values().next()).map(Line::status);
         let children_line = children.as_ref().map(Line::status);
-        let (status_in, status) = watch::channel(HubStatus::default());
+        // Whoever asks before the thread has made a round must not hear that all is well.
+        let (status_in, status) = watch::channel(hub.status(&replica, STARTED));
         let (ended_in, ended) = watch::channel(None);
         let work = Work {
             replica,
