@@ -65,6 +65,10 @@ fn requests(person: &mut Attack) {
         ("/devices", r#"{"id":"s0001-p09","store":1,"role":"pos","key":"00","code":"T9"}"#),
         ("/tokens", r#"{"add":{"name":"shop","scope":"read"}}"#),
         ("/tokens", r#"{"revoke":{"name":"shop"}}"#),
+        ("/devices/decisions", r#"{"close":{"id":"s0001-p09","origin":null}}"#),
+        ("/devices/decisions", r#"{"spare":{"store":1,"role":"pos","count":1}}"#),
+        ("/devices/decisions", r#"{"parents":{"id":"s0001-p09","to":["hq"]}}"#),
+        ("/devices/decisions", r#"{"confirm":{"id":"s0001-p09"}}"#),
     ];
     for (path, body) in bodies {
         let texts = body
