@@ -42,7 +42,9 @@ impl Hub {
             reply: peer.session.is_known(),
             credit_live: self.credit(name),
             credit_bulk: self.credit(name),
-            papers: replica.papers(&streams_of(replica, name)),
+            papers: (replica.papers(&streams_of(replica, name)).into_iter())
+                .chain(self.claim_for(replica, name))
+                .collect(),
         }
     }
 

@@ -169,8 +169,12 @@ impl Hub {
         let signer = row.origin;
         if *from == PeerId::Parent {
             self.hear_parent(replica, &need.vectors);
-        } else if need.ticket != 0 {
-            self.hear_ask(row.clone(), need.ticket);
+            replica.learn_claim(&need.papers).map_err(|cause| cause.to_string())?;
+        } else {
+            self.note_ticket(&row.device, row.origin, need.ticket);
+            if need.ticket != 0 {
+                self.hear_ask(row.clone(), need.ticket);
+            }
         }
         let complete = heads.iter().all(|head| replica.head(head.0, head.1).seq >= head.2);
         let papers = replica.papers(&streams);

@@ -141,6 +141,8 @@ pub mod settling;
 
 pub mod fork;
 
+pub mod taken;
+
 pub mod reissue;
 
 pub mod view;
@@ -203,6 +205,8 @@ pub mod copying;
 pub mod reporting;
 
 pub mod adoption;
+
+pub mod claim_paper;
 
 pub mod hearing;
 

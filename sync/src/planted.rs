@@ -142,6 +142,10 @@ pub enum Fault {
     RowLeftOut,
     /// A database is believed when it says that it keeps a write-ahead log.
     LogNotLookedFor,
+    /// What is trimmed elsewhere is taken for what a device that was set back had written.
+    TrimmedTakenForSame,
+    /// A device that lacks the log hears nothing of its new origin.
+    ClaimNotTold,
 }
 
 impl Fault {

@@ -289,6 +289,25 @@ pub(crate) fn bind(
     if found > WRITE_BYTES_MAX { Err(PrivateError::TooLarge { found }) } else { Ok(()) }
 }
 
+/// Brings the blobs that an entry commits to from the database that it was first written in. Those of the erased are gone
+/// there, or stay there.
+pub(crate) fn bring(tx: &Transaction<'_>, from: &Connection, entry: &[u8]) -> rusqlite::Result<()> {
+    let mut select =
+        from.prepare_cached("SELECT subject, bytes FROM private_blob WHERE hash = ?1")?;
+    for hash in committed(entry) {
+        let found: Option<(i64, Vec<u8>)> =
+            select.query_row([hash], |row| row.try_into()).optional()?;
+        let Some((subject, bytes)) = found else { continue };
+        if !is_erased(tx, subject)? {
+            tx.prepare_cached(
+                "INSERT OR IGNORE INTO private_blob (hash, subject, bytes) VALUES (?1, ?2, ?3)",
+            )?
+            .execute((hash, subject, bytes))?;
+        }
+    }
+    Ok(())
+}
+
 /// Keeps a blob that came with an entry, unless its person was erased.
 pub(crate) fn keep(
     db: &Connection,

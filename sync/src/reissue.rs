@@ -14,15 +14,18 @@ use crate::{
     entry_reader::Reader,
     evidence::chain_here,
     ext::Ext,
+    floor,
     hlc::Millis,
     open::{self, OpenError},
     origin::{Origin, Stream},
     outcome::WriteError,
     planted::{self, Fault},
+    private,
     reissued::redrawn,
     replica::Replica,
     row_id,
     tables::{Table, Tables},
+    taken::facts_are_here,
     value::{Kind, Value},
     writer::{Writer, WriterState},
 };
@@ -80,6 +83,7 @@ impl Replica {
             let bytes = bytes.first().expect("an entry of the log is there");
             self.writes_anew = true;
             let done = self.write_anyhow(now, Ext::NONE, |tx| {
+                private::bring(tx, reader, bytes)?;
                 tail.write(tx, &tables, store, (seq, &chain, bytes))?;
                 tx.execute(
                     "INSERT OR REPLACE INTO sync_meta (name, value) VALUES (?1, ?2)",
@@ -121,7 +125,13 @@ fn tails(replica: &Replica, reader: &Connection, old: Origin) -> rusqlite::Resul
         if origin != old || head.seq == 0 {
             continue;
         }
-        let common = common_point(replica, reader, old, stream, head.seq)?;
+        let common = match common_point(replica, reader, old, stream, head.seq)? {
+            Common::Known(seq) => seq,
+            Common::Trimmed(surely, unless) => {
+                let taken = taken_up_to(replica, reader, (stream, old), surely..=head.seq)?;
+                taken.unwrap_or(unless)
+            }
+        };
         let mut drawn = Vec::new();
         for seq in common + 1..=head.seq {
             let bytes = changelog::read(reader, stream, old, seq, 1, u64::MAX)?;
@@ -136,28 +146,65 @@ fn tails(replica: &Replica, reader: &Connection, old: Origin) -> rusqlite::Resul
     Ok(tails)
 }
 
-/// The last entry that the old log and what was pulled back have in common. Both have the same entries up to some point
-/// and none after it.
+/// The last entry that the old log and what was pulled back have in common.
+enum Common {
+    /// It is this one.
+    Known(u64),
+    /// What was pulled back begins behind it, as a snapshot: it is the first one at least, and the second one unless the
+    /// rows say otherwise.
+    Trimmed(u64, u64),
+}
+
+/// Both logs have the same entries up to some point and none after it.
 fn common_point(
     replica: &Replica,
     reader: &Connection,
     old: Origin,
     stream: Stream,
     last: u64,
-) -> rusqlite::Result<u64> {
+) -> rusqlite::Result<Common> {
+    // What was trimmed in the old log was taken: the chain was looked at then.
+    let (trimmed, begins) = (floor::floor(reader, stream, old)?.seq, replica.floor(stream, old));
     let (mut same, mut other) = (0, last.min(replica.head(stream, old).seq) + 1);
+    let differs = begins <= last
+        && chain_here(reader, stream, old, begins)?
+            != chain_here(replica.db(), stream, old, begins)?;
+    if trimmed < begins && (last < begins || differs) && !planted::is(Fault::TrimmedTakenForSame) {
+        return Ok(Common::Trimmed(trimmed, if differs { trimmed } else { last }));
+    }
     while same + 1 < other {
         let at = same + (other - same) / 2;
         let there = chain_here(reader, stream, old, at)?;
         let here = chain_here(replica.db(), stream, old, at)?;
-        // What is trimmed on either side was taken long ago.
+        // What is trimmed on either side lies before what both have in common.
         if there.is_none() || here.is_none() || there == here {
             same = at;
         } else {
             other = at;
         }
     }
-    Ok(same)
+    Ok(Common::Known(same))
+}
+
+/// The last of the old entries behind the first of a range of which the rows are here, where one behind it was not taken;
+/// None where no row says that one was not.
+fn taken_up_to(
+    replica: &Replica,
+    reader: &Connection,
+    (stream, old): (Stream, Origin),
+    range: std::ops::RangeInclusive<u64>,
+) -> rusqlite::Result<Option<u64>> {
+    let mut taken = *range.start();
+    for seq in range.skip(1) {
+        let entry = changelog::read(reader, stream, old, seq, 1, u64::MAX)?;
+        let Some(entry) = entry.first() else { continue };
+        match facts_are_here(replica.db(), replica.tables(), old, entry)? {
+            Some(true) => taken = seq,
+            Some(false) => return Ok(Some(taken)),
+            None => {}
+        }
+    }
+    Ok(None)
 }
 
 impl Tail {

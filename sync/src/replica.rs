@@ -252,8 +252,9 @@ impl Replica {
         let drawn = base..self.counter.next();
         if !self.writes_anew {
             check_ids(&self.tables, self.identity.origin, &drawn, &rows)?;
+            // What was once committed is not refused when it is written anew, also when the person was erased since.
+            private::check_write(&tx, &self.tables, &rows)?;
         }
-        private::check_write(&tx, &self.tables, &rows)?;
         let stream = one_stream(&self.tables, &self.identity, &rows)?;
         let key = (stream, origin);
         let head = newest(&self.heads, &tx, key).map_err(not_committed)?;

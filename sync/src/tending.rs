@@ -102,6 +102,9 @@ impl Hub {
         outputs: &mut Vec<Output>,
     ) -> Result<(), String> {
         for (asker, ticket) in std::mem::take(&mut self.to_tend.asked) {
+            if let Some(peer) = self.peers.get_mut(&PeerId::Child(asker.device.clone())) {
+                peer.session.want_need(now.steady);
+            }
             if replica.writer_state() != WriterState::Ready {
                 continue;
             }

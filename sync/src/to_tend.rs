@@ -1,6 +1,11 @@
 //! What came up about origins and waits to be tended
 
-use crate::{allow_list::Row, writer::WriterState};
+use crate::{
+    allow_list::Row,
+    origin::{DeviceId, Origin},
+    writer::WriterState,
+};
+use std::collections::BTreeMap;
 
 /// What came up about origins and is still to be done.
 #[derive(Debug, Default)]
@@ -9,6 +14,8 @@ pub(crate) struct ToTend {
     pub(crate) own_past: Option<WriterState>,
     /// Devices below that ask for another origin, and their tickets.
     pub(crate) asked: Vec<(Row, u64)>,
+    /// Devices below that wait for another origin: the one that they have, and their tickets.
+    pub(crate) tickets: BTreeMap<DeviceId, (Origin, u64)>,
     /// The parent has said what it has: offer it what it cannot ask for.
     pub(crate) offer: bool,
     /// When the parent is asked for another origin again.

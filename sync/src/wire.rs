@@ -17,8 +17,11 @@ use crate::version::SEQ_MAX;
 pub const PAPER_ROW: u32 = 1;
 /// A statement of HQ's succession.
 pub const PAPER_SUCCESSION: u32 = 2;
+/// A spare origin that was handed out: a list of the origin that asks, its ticket, and the row that HQ has signed. It
+/// counts from the parent only.
+pub const PAPER_CLAIM: u32 = 3;
 
-/// Something that HQ's authority has signed and that proves itself: what it is, and its bytes.
+/// Something that HQ's authority has signed: what it is, and its bytes.
 pub type Paper = (u32, Vec<u8>);
 
 /// The longest name of a build, in bytes.

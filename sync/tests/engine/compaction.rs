@@ -16,7 +16,7 @@ fn origin(desk: &Desk, place: usize) -> Origin {
 }
 
 /// HQ has all that it has twice.
-fn keep_twice(desk: &mut Desk, settings: &HubSettings) {
+pub fn keep_twice(desk: &mut Desk, settings: &HubSettings) {
     let place = &mut desk.places[0];
     let heads: Vec<_> = [Stream::CHAIN, store_stream()]
         .into_iter()

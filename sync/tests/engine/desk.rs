@@ -151,7 +151,12 @@ impl Place {
 
     /// Starts what is on a disk that was first admitted with this row.
     pub fn started(dir: tempfile::TempDir, row: Row) -> Place {
-        let (replica, _) = incarnation::open(|| settings(dir.path(), &row, &[])).unwrap();
+        Place::started_with(dir, row, &[])
+    }
+
+    /// The same, with further migrations.
+    pub fn started_with(dir: tempfile::TempDir, row: Row, newer: &[Migration]) -> Place {
+        let (replica, _) = incarnation::open(|| settings(dir.path(), &row, newer)).unwrap();
         let nonce = NONCE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let hub = Hub::new(&replica, hub_settings(true), nonce).unwrap();
         Place { replica, hub, dir, row }

@@ -20,7 +20,7 @@ fn origin(number: u32) -> Origin {
 }
 
 /// A store with spare origins for its pos: 101 and 102.
-fn store_with_spares(pos: u32) -> Desk {
+pub fn store_with_spares(pos: u32) -> Desk {
     let mut desk = store(pos);
     for number in [101, 102] {
         let spare = Row::spare(origin(number), 1, Role::Pos, "R1", authority().as_ref());
@@ -31,13 +31,13 @@ fn store_with_spares(pos: u32) -> Desk {
     desk
 }
 
-fn sell(desk: &mut Desk, at: usize, thing: i64) {
+pub fn sell(desk: &mut Desk, at: usize, thing: i64) {
     desk.places[at].act(5, &[(thing, -1)]);
     desk.tell(at, Input::Wrote);
 }
 
 /// The sum of a thing at a place.
-fn sum(desk: &Desk, at: usize, thing: i64) -> i64 {
+pub fn sum(desk: &Desk, at: usize, thing: i64) -> i64 {
     let db = desk.places[at].replica.db();
     db.query_row("SELECT ifnull(sum(amount), 0) FROM part WHERE thing = ?1", [thing], |row| {
         row.get(0)
@@ -46,14 +46,14 @@ fn sum(desk: &Desk, at: usize, thing: i64) -> i64 {
 }
 
 /// Swaps the disk of a place; its line was down meanwhile.
-fn swap(desk: &mut Desk, at: usize, change: impl FnOnce(Place) -> Place) {
+pub fn swap(desk: &mut Desk, at: usize, change: impl FnOnce(Place) -> Place) {
     desk.cable(at, false);
     let place = desk.places.remove(at);
     desk.places.insert(at, change(place));
 }
 
 /// Restarts a place that has halted, as its shell would.
-fn restart(desk: &mut Desk, at: usize) {
+pub fn restart(desk: &mut Desk, at: usize) {
     assert!(desk.places[at].replica.halted().is_some(), "{:?}", desk.events);
     swap(desk, at, Place::restarted);
     desk.cable(at, true);
@@ -86,7 +86,7 @@ fn end(desk: &mut Desk, device: u32, state: State) {
     desk.tell(HQ, Input::Wrote);
 }
 
-fn equal(desk: &Desk) {
+pub fn equal(desk: &Desk) {
     let first = desk.places[HQ].holds();
     for place in &desk.places {
         assert_eq!(place.holds(), first, "{:?} {:?}", place.row.device, desk.events);

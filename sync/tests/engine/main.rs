@@ -13,6 +13,7 @@ mod persons;
 mod registers;
 mod rights;
 mod rot;
+mod set_back;
 mod views;
 mod snapshots;
 mod snapshots_beside;

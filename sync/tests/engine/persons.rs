@@ -17,7 +17,7 @@ use selvedge_sync::{
 };
 
 /// A table with a private column.
-const PERSONS: Migration = Migration {
+pub const PERSONS: Migration = Migration {
     name: "0002_person",
     sql: "CREATE TABLE person (id INTEGER PRIMARY KEY CHECK (id >> 40 > 0), name BLOB, note TEXT) STRICT;
           INSERT INTO replicated (table_id, name, rule) VALUES (7, 'person', 'fact');
@@ -42,7 +42,7 @@ fn field(subject: i64) -> Field {
 }
 
 /// Writes a person; the subject is the row itself.
-fn enrol(place: &mut Place, now: i64) -> i64 {
+pub fn enrol(place: &mut Place, now: i64) -> i64 {
     let subject = place.replica.next_row_id();
     let key = place.replica.key_of(subject, [9; 32]).unwrap();
     let wrote = place.replica.write(Millis(now), |tx| {
