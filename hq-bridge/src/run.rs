@@ -35,7 +35,7 @@ const ROUNDS_UNTIL_ALL: u64 = 60;
 const KEEP_PAUSE_S: u64 = 10;
 
 /// Rows that are applied in one transaction. Nobody stands at a till here, so it may be much: each costs a sync.
-const SLICE_ROWS: usize = 10_000;
+pub const SLICE_ROWS: usize = 10_000;
 
 /// How often a restored HQ looks whether every store was heard.
 const RECALL_PAUSE_S: u64 = 5;

@@ -216,7 +216,8 @@ fn open(
     })?)
 }
 
-fn fill(hq: &mut Replica, all: i64) -> Result<(), Fault> {
+/// Gives HQ a store, a catalogue of so many SKUs, a cashier and opening stocks.
+pub fn fill(hq: &mut Replica, all: i64) -> Result<(), Fault> {
     let currency = Currency::parse("GBP")?;
     hq.write(Millis(BEGIN_MS), |tx| begin(tx, currency))?;
     for first in (1..=all).step_by(ROWS_PER_WRITE as usize) {

@@ -11,6 +11,17 @@ pub enum Kept {
     NoTarget,
 }
 
+impl Kept {
+    /// The word beside the figure.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Kept::Yes => "kept",
+            Kept::No => "MISSED",
+            Kept::NoTarget => "",
+        }
+    }
+}
+
 /// One measured figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
@@ -40,13 +51,33 @@ impl Figure {
         Figure { what: what.to_owned(), measured, target: String::new(), kept: Kept::NoTarget }
     }
 
+    /// The figure with tabs between its parts.
+    pub fn fields(&self) -> String {
+        [&self.what, &self.measured, &self.target, self.mark()].join("\t")
+    }
+
+    /// Reads `fields` back.
+    pub fn from_fields(line: &str) -> Option<Figure> {
+        let [what, measured, target, mark] =
+            line.split('\t').map(str::to_owned).collect::<Vec<_>>().try_into().ok()?;
+        let kept = [Kept::Yes, Kept::No].into_iter().find(|kept| kept.as_str() == mark);
+        Some(Figure { what, measured, target, kept: kept.unwrap_or(Kept::NoTarget) })
+    }
+
+    /// The figure as a row of a table in Markdown.
+    pub fn row(&self) -> String {
+        let Figure { what, measured, target, .. } = self;
+        let indent = if what.starts_with(' ') { "&nbsp;&nbsp;" } else { "" };
+        format!("| {indent}{} | {measured} | {target} | {} |\n", what.trim(), self.mark())
+    }
+
+    fn mark(&self) -> &'static str {
+        self.kept.as_str()
+    }
+
     /// The figure as a line of the report.
     pub fn line(&self) -> String {
-        let mark = match self.kept {
-            Kept::Yes => "kept",
-            Kept::No => "MISSED",
-            Kept::NoTarget => "",
-        };
+        let mark = self.mark();
         format!("{:<64} {:>26}  {:<16} {mark}", self.what, self.measured, self.target)
             .trim_end()
             .to_owned()
@@ -85,6 +116,15 @@ mod tests {
         assert_eq!(Figure::at_most("a", 1.3, 1.25, "x").kept, Kept::No);
         assert_eq!(Figure::at_least("a", 0.8, 0.75, "x").kept, Kept::Yes);
         assert!(Figure::at_most("a", 1.3, 1.25, "x").line().ends_with("MISSED"));
+    }
+
+    #[test]
+    fn a_figure_comes_whole_out_of_another_process() {
+        for figure in
+            [Figure::at_most("  a", 1.3, 1.25, "x"), Figure::beside("b", "7 s".to_owned())]
+        {
+            assert_eq!(Figure::from_fields(&figure.fields()), Some(figure));
+        }
     }
 
     #[test]

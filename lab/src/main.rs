@@ -61,8 +61,14 @@ enum Command {
     Simulate(Simulation),
     /// Measures, and prints each figure beside its target
     Bench {
-        /// One bench alone
-        name: Option<String>,
+        /// These benches alone
+        names: Vec<String>,
+        /// A page in Markdown for the figures
+        #[arg(long)]
+        write: Option<PathBuf>,
+        /// Measures one in this process, for another to read
+        #[arg(long, hide = true)]
+        fields: bool,
     },
     /// Takes a picture of every screen, in every size, as PNG files
     Pictures {
@@ -182,14 +188,9 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + 
         Command::Simulate(simulation) => {
             Ok(if simulation.run()? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Bench { name } => {
-            let kept = match &name {
-                None => bench::all(),
-                Some(name) => bench::one(name).unwrap_or_else(|| {
-                    Err(format!("there are the benches {}", bench::names()).into())
-                }),
-            };
-            Ok(if kept? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Command::Bench { names, write, fields } => {
+            let kept = measure(&names, write.as_deref(), fields)?;
+            Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Pictures { dir, only } => {
             pictures::take(&dir, &only)?;
@@ -207,6 +208,21 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + 
             }
             None => Err("name the program behind --".into()),
         },
+    }
+}
+
+/// One bench alone runs in this process.
+fn measure(
+    names: &[String],
+    page: Option<&Path>,
+    fields: bool,
+) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    if let Some(name) = names.iter().find(|name| !bench::is_one(name)) {
+        return Err(format!("there is no bench {name}: there are {}", bench::names()).into());
+    }
+    match names {
+        [name] if page.is_none() => bench::one(name, fields).ok_or("it is a bench")?,
+        _ => bench::several(names, page),
     }
 }
 

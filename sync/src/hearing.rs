@@ -190,8 +190,10 @@ impl Hub {
             &heads,
             [need.credit_live, need.credit_bulk],
         );
-        if !need.reply || lacks_papers {
+        if lacks_papers {
             peer.session.want_need(now.steady);
+        } else if !need.reply {
+            peer.session.answer_need(now.steady);
         }
         // Whoever asks anew may have lost what it was told, or never have got it.
         peer.told.clear();

@@ -259,6 +259,14 @@ impl Session {
         self.need_at = Some(self.need_at.map_or(at, |before| before.min(at)));
     }
 
+    /// The other side has said what it has, and wants to hear the same. A need of ours that is on its way to it answers
+    /// that: two would make it send all that is under way once more.
+    pub fn answer_need(&mut self, now: Millis) {
+        if now.0 >= self.last_need + NEED_EVERY_MS {
+            self.want_need(now);
+        }
+    }
+
     /// True when a need is to be sent now.
     pub fn need_due(&mut self, now: Millis) -> bool {
         if !self.up || self.need_at.is_none_or(|at| at > now.0) {
@@ -424,4 +432,21 @@ pub enum Beat {
     Yes,
     /// Only because something changed.
     No,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_need_that_is_on_its_way_answers_the_one_that_crosses_it() {
+        let mut session = Session::new(10_000);
+        session.line_up(Millis(0));
+        assert!(session.need_due(Millis(0)));
+        session.take_vector(Millis(100), &[], &[], [1, 1]);
+        session.answer_need(Millis(100));
+        assert!(!session.need_due(Millis(5_000)), "the other side has heard it");
+        session.answer_need(Millis(6_000));
+        assert!(session.need_due(Millis(6_000)), "it asks anew: the first one was lost");
+    }
 }

@@ -24,7 +24,7 @@ use crate::{
     version::Head,
 };
 use rusqlite::Connection;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A chunk holds about so many bytes of rows before it is packed.
@@ -123,7 +123,7 @@ impl Making {
             .collect();
         let mut parts = VecDeque::from([Part::Heads, Part::Parked]);
         parts.extend((0..LISTS.len()).map(Part::List));
-        let writers = writers_of(&db, store)?;
+        let writers = writers_of(&db, replica, store)?;
         let all = replica.identity().store != 0;
         for (place, table) in replica.tables().all().iter().enumerate() {
             let whole = all || table.stream != StreamRule::Store;
@@ -407,15 +407,20 @@ fn page_sql(table: &Table, after: bool, ids: bool) -> String {
     )
 }
 
-/// Every incarnation of every device of a store, dismissed ones too: their rows hold.
-fn writers_of(db: &Connection, store: u32) -> rusqlite::Result<Vec<i64>> {
-    db.prepare("SELECT origin FROM allow_list WHERE store = ?1 ORDER BY origin")?
-        .query_map([store], |row| row.get(0))?
-        .collect()
+/// Every incarnation of every device of a store, dismissed ones too: their rows hold. Some may be known from an
+/// admission alone.
+fn writers_of(db: &Connection, replica: &Replica, store: u32) -> rusqlite::Result<BTreeSet<i64>> {
+    let admitted = replica.all_known().filter(|row| row.store == store);
+    let mut writers: BTreeSet<i64> = admitted.map(|row| row.origin.get().into()).collect();
+    let mut select = db.prepare("SELECT origin FROM allow_list WHERE store = ?1")?;
+    for origin in select.query_map([store], |row| row.get(0))? {
+        writers.insert(origin?);
+    }
+    Ok(writers)
 }
 
 /// At HQ the rows of a store in a table of all stores are told by who drew their ids.
-fn ids_of(table: &Table, writers: &[i64]) -> Result<Vec<Option<(i64, i64)>>, MakeError> {
+fn ids_of(table: &Table, writers: &BTreeSet<i64>) -> Result<Vec<Option<(i64, i64)>>, MakeError> {
     let first = table.layout.kinds[table.layout.key[0]];
     if first != crate::value::Kind::Id {
         return Err(MakeError::Whose(table.name.clone()));

@@ -1,46 +1,41 @@
 //! What a full HQ spends on the small frames of many devices
 //!
 //! HQ holds ten million receipts of a thousand devices. Then each sends frames of one to five checkouts, as they come
-//! while the line is up, and HQ takes them with FULL and many frames a commit. The frames are real ones: encoded, chained
-//! and sealed as a device does it, by its own key.
+//! while the line is up, and HQ takes them with FULL and many frames a commit, as many rows in one as HQ's own hub. The
+//! frames are real ones: encoded, chained and sealed as a device does it, by its own key.
+//!
+//! SELVEDGE_RECEIPTS says how many receipts HQ holds, for a trial on a small disk. SELVEDGE_REPLICA names a folder that
+//! keeps the filled HQ, so that the next run need not fill it anew; it takes about 5 GB.
 
-use crate::bench_desk::{BEGIN_MS, Fault, LINES, price_minor, zipf};
+use crate::bench_desk::{BEGIN_MS, Fault};
+use crate::bench_devices::Device;
+use crate::bench_fill;
 use crate::cpu;
 use crate::figure::{Figure, short};
 use hq_bridge::migrations;
+use hq_bridge::run::SLICE_ROWS;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use selvedge_sync::allow_list::Row;
 use selvedge_sync::device_keys::{DeviceKeys, SoftwareKeys};
-use selvedge_sync::entry::{self, Header, Op, RowChange};
-use selvedge_sync::ext::Ext;
 use selvedge_sync::frame::Frame;
-use selvedge_sync::hlc::{Millis, Stamp};
+use selvedge_sync::hlc::Millis;
 use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::incoming::{Incoming, Slice};
-use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
+use selvedge_sync::origin::{DeviceId, Origin, Role};
 use selvedge_sync::replica::Replica;
-use selvedge_sync::row_id;
-use selvedge_sync::seal;
-use selvedge_sync::tables::{Table, Tables};
-use selvedge_sync::value::Value;
 use selvedge_sync::version::Head;
-use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const DEVICES: u32 = 1_000;
-const POS_PER_STORE: u32 = 4;
-/// Receipts at HQ before the clock starts; SELVEDGE_RECEIPTS says another number, for a trial on a small disk.
+/// Receipts at HQ before the clock starts.
 const HELD: u64 = 10_000_000;
-const SKUS: i64 = 20_000;
 /// Checkouts that are measured, in small frames and in full ones.
 const SMALL: u64 = 60_000;
 const FULL: u64 = 200_000;
 const FULL_FRAME: u64 = 1_000;
-/// Row changes of one commit, as HQ's hub takes them.
-const SLICE: Slice = Slice { rows: 2_000 };
 const CACHE_KIB: u32 = 64 * 1024;
 
 /// The figures of ingest.
@@ -49,28 +44,22 @@ pub fn measure() -> Result<Vec<Figure>, Fault> {
         Ok(number) => number.parse()?,
         Err(_) => HELD,
     };
-    let folder = tempfile::tempdir()?;
-    let (mut hq, mut devices) = chain(folder.path())?;
-    let mut fed = 0;
-    while fed < held {
-        let mut frames = Vec::new();
-        for device in &mut devices {
-            let count = FULL_FRAME.min(held - fed);
-            if count > 0 {
-                frames.push(device.frame(hq.tables(), count)?);
-                fed += count;
-            }
-        }
-        take(&mut hq, frames, Slice { rows: 100_000 })?;
-        eprintln!("{fed} of {held} receipts are at HQ");
-    }
+    let passing = tempfile::tempdir()?;
+    let folder = match std::env::var_os("SELVEDGE_REPLICA") {
+        Some(kept) => PathBuf::from(kept),
+        None => passing.path().to_owned(),
+    };
+    std::fs::create_dir_all(&folder)?;
+    let mut devices: Vec<Device> = (0..DEVICES).map(Device::numbered).collect::<Result<_, _>>()?;
+    let mut hq = holding(&folder, &mut devices, held)?;
+    let held: u64 = devices.iter().map(|device| device.head.seq).sum();
     let small = timed(&mut hq, &mut devices, SMALL, |dice| dice.random_range(1..=5))?;
     let full = timed(&mut hq, &mut devices, FULL, |_| FULL_FRAME)?;
     let kept: i64 = hq.db().query_row("SELECT count(*) FROM receipt", [], |row| row.get(0))?;
     if kept.cast_unsigned() != held + small.checkouts + full.checkouts {
         return Err(format!("HQ has {kept} receipts, not all that were sent").into());
     }
-    let file = std::fs::metadata(folder.path().join("hq.db"))?.len();
+    let file = std::fs::metadata(folder.join("hq.db"))?.len();
     let held_in = format!("{held} receipts of {DEVICES} devices, {} MB", short(file as f64 / 1e6));
     Ok(vec![
         Figure::at_least(
@@ -128,25 +117,45 @@ fn timed(
     let (commits, cpu_us) = cpu::of(|| {
         let decoded: Result<Vec<Frame>, _> =
             frames.iter().map(|bytes| Frame::decode(bytes)).collect();
-        take(hq, decoded?, SLICE)
+        take(hq, decoded?)
     })?;
     let wall_s = begun.elapsed().as_secs_f64();
     Ok(Taken { checkouts, frames: count, commits, cpu_us, wall_s })
 }
 
-fn take(hq: &mut Replica, frames: Vec<Frame>, slice: Slice) -> Result<u64, Fault> {
+fn take(hq: &mut Replica, frames: Vec<Frame>) -> Result<u64, Fault> {
     let mut queue: VecDeque<Incoming<()>> =
         frames.into_iter().map(|frame| Incoming::new((), frame)).collect();
     let mut commits = 0;
     while !queue.is_empty() {
-        hq.receive(Millis(BEGIN_MS), &mut queue, slice)?;
+        hq.receive(Millis(BEGIN_MS), &mut queue, Slice { rows: SLICE_ROWS })?;
         commits += 1;
     }
     Ok(commits)
 }
 
-/// HQ, and a thousand devices that it knows.
-fn chain(folder: &Path) -> Result<(Replica, Vec<Device>), Fault> {
+/// HQ with so many receipts of these devices, which it knows.
+fn holding(folder: &Path, devices: &mut [Device], held: u64) -> Result<Replica, Fault> {
+    let hq = open(folder, devices)?;
+    for device in &mut *devices {
+        let head = hq.head(device.stream, device.origin);
+        device.resume(Head { seq: head.seq, chain: head.chain });
+    }
+    let found: u64 = devices.iter().map(|device| device.head.seq).sum();
+    if found >= held {
+        return Ok(hq);
+    }
+    if found > 0 {
+        return Err(format!("the folder holds {found} receipts: name an empty one").into());
+    }
+    let (tables, ran) = (hq.tables().clone(), bench_fill::migrations_of(hq.db())?);
+    drop(hq);
+    let each = held.div_ceil(u64::from(DEVICES));
+    bench_fill::fill(&folder.join("hq.db"), &ran, &tables, devices, each, Millis(BEGIN_MS))?;
+    open(folder, devices)
+}
+
+fn open(folder: &Path, devices: &[Device]) -> Result<Replica, Fault> {
     let authority = SoftwareKeys::from_seed([1; 32]);
     let keys = SoftwareKeys::from_seed([2; 32]);
     let name = DeviceId::new("hq")?;
@@ -162,119 +171,65 @@ fn chain(folder: &Path) -> Result<(Replica, Vec<Device>), Fault> {
         migrations: migrations::all(),
         cache_kib: CACHE_KIB,
     })?;
-    let devices: Vec<Device> = (0..DEVICES).map(Device::numbered).collect::<Result<_, _>>()?;
     let mut rows = vec![own];
-    for device in &devices {
+    for device in devices {
         rows.push(device.row(&authority)?);
     }
     hq.admit(&rows)?;
-    Ok((hq, devices))
+    Ok(hq)
 }
 
-/// A pos, as far as HQ hears it.
-struct Device {
-    origin: Origin,
-    store: u32,
-    no: u32,
-    keys: SoftwareKeys,
-    head: Head,
-    stream: Stream,
-    next_counter: u64,
-    dice: ChaCha8Rng,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::types::Value;
 
-impl Device {
-    fn numbered(number: u32) -> Result<Device, Fault> {
-        let origin = Origin::new(number + 2).ok_or("an origin is 1 or more")?;
-        let store = number / POS_PER_STORE + 1;
-        let stream = Stream::store(store).ok_or("a store has a stream")?;
-        let mut seed = [3; 32];
-        seed[..4].copy_from_slice(&number.to_be_bytes());
-        Ok(Device {
-            origin,
-            store,
-            no: number % POS_PER_STORE + 1,
-            keys: SoftwareKeys::from_seed(seed),
-            head: Head { seq: 0, chain: seal::genesis(origin, stream) },
-            stream,
-            next_counter: 1,
-            dice: ChaCha8Rng::seed_from_u64(number.into()),
-        })
+    const FEW: u32 = 9;
+    const EACH: u64 = 70;
+
+    fn rows(hq: &Replica, sql: &str) -> Vec<Vec<Value>> {
+        let mut select = hq.db().prepare(sql).unwrap();
+        let width = select.column_count();
+        let row = |row: &rusqlite::Row| (0..width).map(|at| row.get(at)).collect();
+        select.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
-    fn row(&self, authority: &SoftwareKeys) -> Result<Row, Fault> {
-        let device = DeviceId::new(&format!("s{:04}-p{:02}", self.store, self.no))?;
-        let key = self.keys.public();
-        Ok(Row::sign(self.origin, &device, self.store, Role::Pos, "T1", key, authority))
-    }
-
-    /// The next so many checkouts, sealed.
-    fn frame(&mut self, tables: &Tables, checkouts: u64) -> Result<Frame, Fault> {
-        let (first, previous) = (self.head.seq + 1, self.head.chain);
-        let mut entries = Vec::new();
-        for _ in 0..checkouts {
-            let entry = self.checkout(tables)?;
-            let seq = self.head.seq + 1;
-            let chain = seal::next(&self.head.chain, self.origin, self.stream, seq, &entry);
-            self.head = Head { seq, chain };
-            entries.push(entry);
+    #[test]
+    fn the_short_way_leaves_the_tables_of_the_ordinary_one() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let make = || (0..FEW).map(Device::numbered).collect::<Result<Vec<_>, _>>().unwrap();
+        let (mut short, mut ordinary) = (make(), make());
+        let hq = open(folders[0].path(), &short).unwrap();
+        let tables = hq.tables().clone();
+        let ran = bench_fill::migrations_of(hq.db()).unwrap();
+        drop(hq);
+        let path = folders[0].path().join("hq.db");
+        bench_fill::fill(&path, &ran, &tables, &mut short, EACH, Millis(BEGIN_MS)).unwrap();
+        let mut first = open(folders[0].path(), &short).unwrap();
+        let mut second = open(folders[1].path(), &ordinary).unwrap();
+        let frames = ordinary.iter_mut().map(|device| device.frame(&tables, EACH).unwrap());
+        take(&mut second, frames.collect()).unwrap();
+        let all = [
+            "SELECT * FROM receipt ORDER BY id",
+            "SELECT * FROM receipt_line ORDER BY receipt, no",
+            "SELECT * FROM tender ORDER BY receipt, no",
+            "SELECT * FROM stock_balance ORDER BY store, sku",
+            "SELECT * FROM sync_log ORDER BY id",
+            "SELECT * FROM sync_head ORDER BY stream, origin",
+            "SELECT * FROM sync_seal ORDER BY origin, stream, seq",
+            "SELECT * FROM sync_lane ORDER BY lane",
+            "SELECT * FROM hq_receipt_sum ORDER BY day, device",
+            "SELECT receipt, store FROM hq_receipt_arrival ORDER BY arrival",
+            "SELECT store, sku FROM hq_stock_change ORDER BY store, sku",
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name",
+        ];
+        for sql in all {
+            assert_eq!(rows(&first, sql), rows(&second, sql), "{sql}");
         }
-        let session = seal::SESSION_OF_ENROLLED_KEY;
-        let seal = seal::make(&self.keys, self.origin, self.stream, &self.head, session, 0);
-        Ok(Frame::new(self.origin, self.stream, first, &previous, seal, entries)?)
+        let more: Vec<Frame> =
+            short.iter_mut().map(|device| device.frame(&tables, 2).unwrap()).collect();
+        take(&mut first, more).unwrap();
+        let kept = rows(&first, "SELECT count(*) FROM receipt");
+        assert_eq!(kept, [[Value::Integer((u64::from(FEW) * (EACH + 2)).cast_signed())]]);
     }
-
-    fn checkout(&mut self, tables: &Tables) -> Result<Vec<u8>, Fault> {
-        let no = self.head.seq as i64 + 1;
-        let at_ms = BEGIN_MS + no * 60_000;
-        let base = self.next_counter;
-        let receipt = row_id::pack(self.origin, base);
-        self.next_counter += 1;
-        let skus: Vec<i64> = (0..LINES).map(|_| zipf(&mut self.dice, SKUS)).collect();
-        let total: i64 = skus.iter().map(|sku| price_minor(*sku)).sum();
-        let find = |name: &str| {
-            tables.all().iter().find(|table| table.name == name).ok_or("the trade has receipts")
-        };
-        let mut rows = vec![row(
-            find("receipt")?,
-            &[
-                ("id", receipt),
-                ("no", no),
-                ("kind", 1),
-                ("cashier", 1),
-                ("at", at_ms),
-                ("store", self.store.into()),
-                ("total_minor", total),
-                ("tax_minor", total / 6),
-            ],
-        )];
-        for (sku, line) in skus.iter().zip(1..) {
-            let line = [
-                ("receipt", receipt),
-                ("no", line),
-                ("sku", *sku),
-                ("quantity", 1),
-                ("unit_minor", price_minor(*sku)),
-                ("tax_class", 1),
-            ];
-            rows.push(row(find("receipt_line")?, &line));
-        }
-        let tender = [("receipt", receipt), ("no", 1), ("kind", 2), ("amount_minor", total)];
-        rows.push(row(find("tender")?, &tender));
-        let header = Header { epoch: tables.epoch(), stamp: Stamp::at(Millis(at_ms)), base };
-        Ok(entry::encode(self.origin, header, &Ext::NONE, &rows, |table| {
-            &tables.numbered(table).expect("its rows were just made").layout
-        })?)
-    }
-}
-
-/// A new row with these columns, the others NULL.
-fn row(table: &Table, columns: &[(&str, i64)]) -> RowChange<'static> {
-    let value = |column: &String| {
-        let given = columns.iter().find(|(name, _)| name == column);
-        given.map_or(Value::Null, |(_, value)| Value::Int(*value))
-    };
-    let values: Vec<Value> = table.columns.iter().map(value).collect();
-    let values = Cow::Owned(values);
-    RowChange { table: table.id, op: Op::Insert, mask: 0, seen: None, values, named: None }
 }

@@ -105,6 +105,29 @@ fn a_new_device_begins_with_a_snapshot_and_goes_on_with_the_tail() {
 }
 
 #[test]
+fn headquarters_leaves_out_no_rows_of_a_device_that_was_only_admitted() {
+    let hq = row("hq-w1", 1, 0, Role::Hq);
+    let pos = row("s0001-p01", 2, 1, Role::Pos);
+    let new = row("s0001-p02", 3, 1, Role::Pos);
+    let places = vec![
+        Place::new(&hq, &[&pos, &new], false),
+        Place::new(&pos, &[&hq], true),
+        Place::new(&new, &[&hq, &pos], true),
+    ];
+    let mut desk = with_settings(Desk::new(places, vec![None, Some(0), Some(0)]), brisk);
+    desk.cable(2, false);
+    for at in 0..100 {
+        desk.places[1].act(10 + at, &[(at % 5, 1)]);
+    }
+    desk.tell(1, Input::Wrote);
+    desk.pass(5_000);
+    desk.cable(2, true);
+    desk.pass(5_000);
+    assert_eq!(installed(&desk), 1, "{:?}", desk.events);
+    assert!(equal(&desk));
+}
+
+#[test]
 fn a_little_backlog_comes_entry_by_entry() {
     let mut desk = traded(3);
     join(&mut desk, 9);
