@@ -11,7 +11,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rusqlite::Connection;
 use selvedge_sync::hlc::Millis;
-use selvedge_sync::open::Migration;
+use selvedge_sync::open::{self, Migration};
 use selvedge_sync::replica::Replica;
 use selvedge_sync::talk::HubSettings;
 
@@ -106,7 +106,8 @@ fn registers() -> Result<Vec<Figure>, Fault> {
 /// Bytes that the marks of a register add to each row, against the same rows in a table without them. Of cells and not
 /// of pages: how full pages are is for the order of writing to say.
 fn marks_of(db: &Connection) -> Result<f64, Fault> {
-    let bare = Connection::open_in_memory()?;
+    let folder = tempfile::tempdir()?;
+    let bare = open::local(&folder.path().join("bare.db"), None, &[])?;
     bare.execute_batch(BARE_LABEL)?;
     let tx = bare.unchecked_transaction()?;
     let mut select = db.prepare("SELECT no, name, place FROM label")?;
