@@ -474,20 +474,23 @@ fn copy(old: &Connection, new: &Connection, table: &str) -> rusqlite::Result<(u6
             None => return Ok((0, false)),
         },
     };
-    let columns: Vec<String> =
-        select.column_names().map(|name| name.replace('"', "\"\"")).collect();
+    // A newer build has lost columns, and gained some: these take their defaults.
+    let kept = new.prepare(&format!("SELECT * FROM \"{quoted}\""))?;
+    let kept: BTreeSet<&str> = kept.column_names().collect();
+    let (at, columns): (Vec<usize>, Vec<String>) = (select.column_names().enumerate())
+        .filter(|(_, name)| kept.contains(name))
+        .map(|(at, name)| (at, name.replace('"', "\"\"")))
+        .unzip();
     let places = vec!["?"; columns.len()].join(", ");
     let mut insert = new.prepare(&format!(
         "INSERT OR IGNORE INTO \"{quoted}\" (\"{}\") VALUES ({places})",
         columns.join("\", \"")
     ))?;
-    let mut rows = select.query([])?;
-    let mut copied = 0;
+    let (mut rows, mut copied) = (select.query([])?, 0);
     loop {
         match legible(rows.next())? {
             Some(Some(row)) => {
-                let values: Vec<Value> =
-                    (0..columns.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?;
+                let values = at.iter().map(|at| row.get(*at)).collect::<Result<Vec<Value>, _>>()?;
                 copied += insert.execute(rusqlite::params_from_iter(values))? as u64;
             }
             Some(None) => return Ok((copied, true)),

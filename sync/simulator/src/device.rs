@@ -16,6 +16,7 @@ use selvedge_sync::hub::Hub;
 use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::open::{Migration, OpenError};
 use selvedge_sync::origin::{Origin, Role, Stream};
+use selvedge_sync::rebuild;
 use selvedge_sync::replica::Replica;
 use selvedge_sync::talk::{HubSettings, Input, Now, Output};
 use std::sync::Arc;
@@ -25,6 +26,12 @@ const SLICE_ROWS: usize = 40;
 
 /// Page cache of a virtual device in KiB. Small, so that SQLite spills in the middle of transactions.
 const CACHE_KIB: u32 = 64;
+
+/// The database of a device.
+pub const FILE: &str = "replica.db";
+
+/// A rotten one, while a new one is built from it.
+const ROTTEN: &str = "rotten.db";
 
 /// One virtual device.
 pub struct Device {
@@ -52,6 +59,12 @@ pub struct Device {
     pub steps: Vec<usize>,
     /// The version that it runs, from 1.
     pub version: usize,
+    /// Whether its database has rotted, and must be built anew at the next start.
+    pub rotten: bool,
+    /// How often that was done.
+    pub rebuilt: u64,
+    /// Bits of its database that have flipped and that nobody has noticed yet.
+    pub flipped: Vec<usize>,
     keys: Arc<dyn DeviceKeys>,
     dice: Dice,
     migrations: Vec<Migration>,
@@ -96,6 +109,9 @@ impl Device {
             keeps_copy: false,
             steps: vec![migrations.len()],
             version: 1,
+            rotten: false,
+            rebuilt: 0,
+            flipped: Vec::new(),
             keys,
             dice,
             migrations,
@@ -148,21 +164,72 @@ impl Device {
         identity: Identity,
         keys: Arc<dyn DeviceKeys>,
     ) -> Result<Replica, OpenError> {
-        Replica::open(Settings {
-            path: self.drive.path("replica.db"),
+        Replica::open(self.settings(identity, keys))
+    }
+
+    fn settings(&self, identity: Identity, keys: Arc<dyn DeviceKeys>) -> Settings {
+        Settings {
+            path: self.drive.path(FILE),
             vfs: Some(disk::VFS.to_owned()),
             identity,
             keys,
             migrations: self.migrations[..self.steps[self.version - 1]].to_vec(),
             cache_kib: CACHE_KIB,
-        })
+        }
+    }
+
+    /// The path of a file on its disk, as SQLite names it.
+    pub fn file(&self, name: &str) -> String {
+        format!("/{}/{name}", self.identity.device.as_str())
+    }
+
+    /// Puts the rotten database aside and builds a new one from it. Where power ends that, it is begun again.
+    fn build_anew(&mut self) -> Result<(), OpenError> {
+        let (new, old) = (self.file(FILE), self.file(ROTTEN));
+        let logs = (format!("{new}-wal"), format!("{old}-wal"));
+        self.drive.touch(|platter| {
+            if platter.find(&old).is_none() {
+                platter.move_name(&new, &old);
+                platter.move_name(&logs.0, &logs.1);
+            } else {
+                platter.drop_name(&new);
+                platter.drop_name(&logs.0);
+            }
+        });
+        let settings = || self.settings(self.identity.clone(), self.keys());
+        if let Err(cause) = rebuild::build(&self.drive.path(ROTTEN), settings()) {
+            // The log was trimmed after the bit had flipped: what is nowhere else is spared, now that it is known.
+            if matches!(cause, OpenError::NeedsSnapshot { .. }) {
+                let flipped = std::mem::take(&mut self.flipped);
+                self.drive.touch(|platter| platter.flip_back(&old, &flipped));
+            }
+            return Err(cause);
+        }
+        self.drive.touch(|platter| {
+            platter.drop_name(&old);
+            platter.drop_name(&logs.1);
+        });
+        self.rotten = false;
+        self.flipped.clear();
+        self.rebuilt += 1;
+        Ok(())
     }
 
     /// Opens the database and starts the hub.
     pub fn boot(&mut self) -> Result<(), OpenError> {
         self.boots += 1;
-        let mut replica = self.open_as(self.identity.clone(), self.keys())?;
-        let failed = |cause| OpenError::Sqlite { path: self.drive.path("replica.db"), cause };
+        if self.rotten {
+            self.build_anew()?;
+        }
+        let mut replica = match self.open_as(self.identity.clone(), self.keys()) {
+            Err(cause) if cause.is_rot() => {
+                self.rotten = true;
+                self.build_anew()?;
+                self.open_as(self.identity.clone(), self.keys())?
+            }
+            opened => opened?,
+        };
+        let failed = |cause| OpenError::Sqlite { path: self.drive.path(FILE), cause };
         replica.admit(&self.admission).map_err(failed)?;
         let settings = HubSettings {
             has_parent: self.parent.is_some(),

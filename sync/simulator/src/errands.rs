@@ -11,6 +11,7 @@ use selvedge_sync::escrow::{self, EscrowError, Taken};
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::origin::{Role, Stream};
 use selvedge_sync::outcome::WriteError;
+use selvedge_sync::page_check;
 use selvedge_sync::private::{self, PrivateError};
 use selvedge_sync::rights::{Holder, LOST_AFTER_MS, Right};
 use selvedge_sync::talk::Input;
@@ -66,7 +67,8 @@ impl Stage {
         let Some(Running { replica, .. }) = &mut acting.running else { return Ok(None) };
         let at = replica.lease_time(now.wall);
         let done = replica.write(now.wall, |tx| deed(tx, &me, at));
-        let troubled = acting.drive.is_dark() || self.faults.has_bad_disks();
+        let rotten = page_check::has_met_rot(replica.db());
+        let troubled = rotten || acting.drive.is_dark() || self.faults.has_bad_disks();
         let value = match done {
             Ok(done) => {
                 if let Some(mark) = done.entry {
@@ -273,7 +275,8 @@ impl Stage {
         let Some(Running { replica, .. }) = &mut self.devices[HQ].running else { return Ok(()) };
         let Ok(rows) = stock(replica.db()) else { return self.look_after(HQ) };
         let published = replica.publish_view(now, STOCK, Stream::CHAIN, &rows);
-        let troubled = self.devices[HQ].drive.is_dark() || self.faults.has_bad_disks();
+        let rotten = page_check::has_met_rot(replica.db());
+        let troubled = rotten || self.devices[HQ].drive.is_dark() || self.faults.has_bad_disks();
         match published {
             Ok(head) => {
                 self.sidelines.first_view.get_or_insert((head, rows));

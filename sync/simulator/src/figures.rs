@@ -31,6 +31,10 @@ pub struct Figures {
     pub mishaps: u64,
     /// Disk errors and full disks.
     pub disk_troubles: u64,
+    /// Bits that flipped in databases.
+    pub flips: u64,
+    /// Databases that were built anew because a flipped bit was noticed.
+    pub rebuilt: u64,
     /// Lies told.
     pub lies: u64,
     /// Times that HQ was restored from an old copy.
@@ -56,7 +60,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    fn all(&self) -> [(&'static str, u64); 23] {
+    fn all(&self) -> [(&'static str, u64); 25] {
         [
             ("runs", self.runs),
             ("happenings", self.happenings),
@@ -70,6 +74,8 @@ impl Figures {
             ("partitions", self.partitions),
             ("messages harmed", self.mishaps),
             ("disk troubles", self.disk_troubles),
+            ("bits flipped", self.flips),
+            ("databases built anew", self.rebuilt),
             ("lies", self.lies),
             ("restored", self.restored),
             ("replays", self.replays),
@@ -84,7 +90,7 @@ impl Figures {
         ]
     }
 
-    fn all_mut(&mut self) -> [&mut u64; 23] {
+    fn all_mut(&mut self) -> [&mut u64; 25] {
         [
             &mut self.runs,
             &mut self.happenings,
@@ -98,6 +104,8 @@ impl Figures {
             &mut self.partitions,
             &mut self.mishaps,
             &mut self.disk_troubles,
+            &mut self.flips,
+            &mut self.rebuilt,
             &mut self.lies,
             &mut self.restored,
             &mut self.replays,

@@ -74,6 +74,8 @@ pub mod trading;
 
 pub mod generations;
 
+pub mod rot;
+
 pub mod mishaps;
 
 pub mod world;

@@ -148,6 +148,7 @@ impl Stage {
             Mishap::Lie => self.lie(liar)?,
             Mishap::Upgrade => self.upgrade(device),
             Mishap::RestoredHq => self.restore_hq()?,
+            Mishap::Rot => self.rot(device),
         }
         self.plan_next(mishap, device, 0);
         Ok(())

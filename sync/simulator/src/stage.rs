@@ -217,6 +217,10 @@ impl Stage {
 
     /// Turns a finding into a verdict.
     pub fn judge(&self, invariant: &'static str, device: usize, finding: Finding) -> Verdict {
+        // Whoever asks for a page that has rotted hears nothing, as it must be; the device notices it by itself.
+        if finding.is_err() && !self.healed && self.has_met_rot(device) {
+            return Ok(());
+        }
         finding.map_err(|what| self.violation(invariant, device, what))
     }
 

@@ -3,6 +3,7 @@
 use crate::stage::{HQ, Happening, Stage, Verdict};
 use crate::swarm::Mishap;
 use crate::verdict;
+use selvedge_sync::open::OpenError;
 use selvedge_sync::origin::Stream;
 use selvedge_sync::talk::Input;
 
@@ -37,7 +38,11 @@ impl Stage {
 
     /// The program ends and is started again after a while; the disk keeps its power.
     pub fn end(&mut self, device: usize, dark_ms: i64) {
-        self.devices[device].running = None;
+        if let Some(running) = self.devices[device].running.take()
+            && running.replica.is_rotten()
+        {
+            self.devices[device].rotten = true;
+        }
         self.trimming.forget(&self.devices[device].children);
         self.figures.restarts += 1;
         self.plan(dark_ms, Happening::Boot(device));
@@ -68,7 +73,23 @@ impl Stage {
             return Ok(());
         }
         if let Err(cause) = started {
+            if cause.is_rot() {
+                self.devices[device].rotten = true;
+                if self.healed {
+                    return self.boot(device);
+                }
+                self.plan(RESTART_MS, Happening::Boot(device));
+                return Ok(());
+            }
+            if matches!(cause, OpenError::NeedsSnapshot { .. }) {
+                return self.boot(device);
+            }
             return self.did_not_start(device, cause.to_string());
+        }
+        if self.healed && self.is_rotten(device) {
+            self.devices[device].running = None;
+            self.devices[device].rotten = true;
+            return self.boot(device);
         }
         self.look_at_start(device)?;
         for child in self.lines_of(device) {

@@ -40,6 +40,8 @@ pub enum Mishap {
     Upgrade,
     /// HQ is lost and restored from an old copy, as the next generation.
     RestoredHq,
+    /// A bit of a database flips on its disk.
+    Rot,
 }
 
 /// Where a kind of trouble strikes.
@@ -57,7 +59,7 @@ pub enum Place {
 
 /// Every kind, in the order of the enum: its name on command lines, where it strikes, and in how many of a thousand
 /// seeds it is on.
-const TABLE: [(Mishap, &str, Place, u64); 14] = [
+const TABLE: [(Mishap, &str, Place, u64); 15] = [
     (Mishap::Lost, "lost", Place::Message, 667),
     (Mishap::Repeated, "repeated", Place::Message, 667),
     (Mishap::Damaged, "damaged", Place::Message, 667),
@@ -72,6 +74,7 @@ const TABLE: [(Mishap, &str, Place, u64); 14] = [
     (Mishap::Lie, "lie", Place::Chain, 667),
     (Mishap::Upgrade, "upgrade", Place::Device, 667),
     (Mishap::RestoredHq, "restored-hq", Place::Chain, 0),
+    (Mishap::Rot, "rot", Place::Device, 333),
 ];
 
 /// How many kinds there are.

@@ -1,6 +1,7 @@
 //! What happens to a disk past all writing: rot and hands
 
 use crate::platter::Platter;
+use selvedge_sync::page_sum::{self, PAGE_BYTES};
 
 impl Platter {
     /// Flips a bit of a file, as rot does: whoever reads sees it, and a power cut leaves it. False where no bit is.
@@ -14,6 +15,19 @@ impl Platter {
             }
         }
         there
+    }
+
+    /// Flips bits back where their page is still not what was written.
+    pub fn flip_back(&mut self, name: &str, bits: &[usize]) {
+        let Some(file) = self.find(name) else { return };
+        for bit in bits {
+            let place = bit / 8 / PAGE_BYTES;
+            let mut page = [0; PAGE_BYTES];
+            self.files[file.0].seen.read(place * PAGE_BYTES, &mut page);
+            if !page_sum::holds(&page, place as u32 + 1) {
+                self.flip(name, *bit);
+            }
+        }
     }
 
     /// Puts other bytes in the place of some of a file, past all writing.
@@ -30,5 +44,12 @@ impl Platter {
         let moved = self.names.remove(from).map(|file| self.names.insert(to.to_owned(), file));
         self.durable_names = self.names.clone();
         moved.is_some()
+    }
+
+    /// Takes a name away at once, durable.
+    pub fn drop_name(&mut self, name: &str) {
+        self.sync_names();
+        self.names.remove(name);
+        self.durable_names = self.names.clone();
     }
 }

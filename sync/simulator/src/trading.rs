@@ -6,6 +6,7 @@ use crate::stage::{Happening, Stage, Verdict};
 use crate::trade::{Act, DeedError};
 use selvedge_sync::origin::Role;
 use selvedge_sync::outcome::WriteError;
+use selvedge_sync::page_check;
 use selvedge_sync::talk::Input;
 
 impl Stage {
@@ -36,7 +37,7 @@ impl Stage {
             Ok::<(), DeedError>(())
         });
         let dark = acting.drive.is_dark();
-        let troubled = dark || self.faults.has_bad_disks();
+        let troubled = dark || self.faults.has_bad_disks() || page_check::has_met_rot(replica.db());
         match done {
             Ok(_) if deed.is_forbidden() => {
                 let what = format!("{deed:?} was committed by one who must not write it");

@@ -189,6 +189,7 @@ fn show_hands(stage: &mut Stage) -> Verdict {
     stage.healed = true;
     for device in 0..stage.devices.len() {
         spare(stage, device);
+        stage.look_for_rot(device);
         stage.boot(device)?;
         // A disk that went dark with its program was cut just now, and is whole at the second start.
         stage.boot(device)?;
@@ -267,6 +268,7 @@ fn heal(stage: &mut Stage) {
     for device in 0..stage.devices.len() {
         spare(stage, device);
         stage.catch_up(device);
+        stage.look_for_rot(device);
         stage.plan(0, Happening::Boot(device));
         stage.heal_line(device);
     }
@@ -312,6 +314,7 @@ fn report(mut stage: Stage) -> Report {
     for (device, own) in stage.devices.iter().zip(origins) {
         let counts = device.drive.counts();
         stage.figures.operations += counts.operations;
+        stage.figures.rebuilt += device.rebuilt;
         stage.figures.syncs += counts.syncs;
         let Some(running) = &device.running else { continue };
         let db = running.replica.db();

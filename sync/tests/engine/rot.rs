@@ -94,6 +94,24 @@ fn whichever_page_rots_the_database_is_built_anew_with_all_that_reads() {
 }
 
 #[test]
+fn a_newer_build_takes_the_columns_that_it_still_has() {
+    let (old, _) = sold();
+    let newer = [Migration {
+        name: "0002_newer",
+        sql: "ALTER TABLE own_note ADD COLUMN colour TEXT NOT NULL DEFAULT 'white';
+              ALTER TABLE own_note DROP COLUMN text",
+    }];
+    let new = tempfile::tempdir().unwrap();
+    let settings = || settings(new.path(), &pos(), &newer);
+    let salvage = rebuild::build(&old.path().join("store.db"), settings()).unwrap();
+    assert!(salvage.torn_tables.is_empty());
+    let replica = Replica::open(settings()).unwrap();
+    let colour = "SELECT colour FROM own_note";
+    let colour: String = replica.db().query_row(colour, [], |row| row.get(0)).unwrap();
+    assert_eq!(colour, "white");
+}
+
+#[test]
 fn rot_is_never_served() {
     let (dir, _) = sold();
     let path = dir.path().join("store.db");
