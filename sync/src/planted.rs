@@ -199,6 +199,7 @@ impl Fault {
         Fault::WatermarkAboveSecondCopy,
         Fault::FloorOffByOne,
         Fault::SnapshotLeavesRowsOut,
+        Fault::RebuildForgetsOwn,
     ];
 }
 
