@@ -190,7 +190,6 @@ impl Fault {
         Fault::OverdrawNotTold,
         Fault::BlobInClear,
         Fault::ErasedKeyKept,
-        Fault::ErasedBlobKept,
         Fault::CardNumberTaken,
         Fault::SideNotPassedOn,
         Fault::OlderViewTaken,

@@ -1,6 +1,8 @@
 //! Personal data: not in the log, gone without their key
 
 use crate::desk::{Desk, Place, authority, keys, row, store};
+#[cfg(feature = "planted")]
+use selvedge_sync::planted::{self, Fault};
 use selvedge_sync::{
     device_keys::DeviceKeys,
     erasure,
@@ -196,8 +198,8 @@ fn a_file_of_keys_from_an_older_image_brings_nobody_back() {
     assert_eq!(replica.person_keys().unwrap().get(77).unwrap(), None);
 }
 
-#[test]
-fn a_snapshot_that_was_made_before_an_erasure_brings_nobody_back() {
+/// What a replica that knows of an erasure shows and keeps of that person after an older snapshot.
+fn after_an_older_snapshot() -> (Shown, i64) {
     let mut desk = desk();
     let subject = enrol(&mut desk.places[2], 10);
     desk.tell(2, Input::Wrote);
@@ -208,8 +210,20 @@ fn a_snapshot_that_was_made_before_an_erasure_brings_nobody_back() {
     desk.tell(0, Input::Wrote);
     desk.pass(2_000);
     desk.places[3].replica.take_snapshot(Millis(30), &mut &before[..]).unwrap();
-    assert_eq!(shown(&mut desk.places[3], subject), Shown::Erased);
+    let shown = shown(&mut desk.places[3], subject);
     let blobs = "SELECT count(*) FROM private_blob";
-    let blobs: i64 = desk.places[3].replica.db().query_row(blobs, [], |row| row.get(0)).unwrap();
-    assert_eq!(blobs, 0);
+    (shown, desk.places[3].replica.db().query_row(blobs, [], |row| row.get(0)).unwrap())
+}
+
+#[test]
+fn a_snapshot_that_was_made_before_an_erasure_brings_nobody_back() {
+    assert_eq!(after_an_older_snapshot(), (Shown::Erased, 0));
+}
+
+#[test]
+#[cfg(feature = "planted")]
+fn a_replica_that_keeps_blobs_of_the_erased_is_found_out() {
+    planted::set(Some(Fault::ErasedBlobKept));
+    assert_eq!(after_an_older_snapshot(), (Shown::Erased, 1));
+    planted::set(None);
 }
