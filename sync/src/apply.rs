@@ -228,6 +228,10 @@ pub(crate) fn apply_run<'a>(
         let gone = if run.op == Op::Update { reader.gone() } else { 0 };
         let marked = if table.rule == Rule::Register { mask | gone } else { mask };
         if run.op == Op::Update && marked == 0 {
+            // What it changed is known only after an update of this device, and then the row must be here.
+            if table.rule == Rule::Register && !is_here(scope.db, table, run.op, values)? {
+                return Err(not_merged(table, Merged::NoRow));
+            }
             continue;
         }
         if table.rule == Rule::Register {
@@ -251,6 +255,16 @@ pub(crate) fn apply_run<'a>(
         }
     }
     Ok((rows, unlocks))
+}
+
+/// Whether there is a row with this key.
+fn is_here(
+    db: &Connection,
+    table: &Table,
+    op: Op,
+    values: &[Borrowed<'_>],
+) -> rusqlite::Result<bool> {
+    db.prepare_cached(&table.select)?.exists(rusqlite::params_from_iter(key_of(table, op, values)))
 }
 
 /// What was done to a row of a register.

@@ -15,6 +15,7 @@ use crate::{
     origin::Origin,
     parking::{self, NotApplied},
     replica::Replica,
+    rule::Rule,
     tables::{Table, Tables},
     value::Borrowed,
 };
@@ -41,21 +42,44 @@ pub(crate) fn project_all(
 ) -> rusqlite::Result<()> {
     let epoch = tables.epoch();
     let scope = Scope { db, tables, parked: &[], now: Default::default() };
-    for one in ahead::all(db)?.into_iter().filter(|one| one.known < epoch) {
-        let bytes = changelog::read(db, one.stream, one.origin, one.seq, 1, u64::MAX)?.pop();
-        let (Some(bytes), Some(writer)) = (bytes, writers.get(&one.origin)) else { continue };
-        db.prepare_cached("SAVEPOINT sync_ahead")?.execute([])?;
-        match project(&scope, writer, one, &bytes) {
-            Ok(still) => done(db, one, still.then_some(epoch))?,
-            Err(NotApplied::Sqlite(cause)) => return Err(cause),
-            Err(NotApplied::Park(why)) => {
-                db.prepare_cached("ROLLBACK TO sync_ahead")?.execute([])?;
-                tell(db, one, &why.detail)?;
+    let mut all: Vec<Ahead> = ahead::all(db)?.into_iter().filter(|one| one.known < epoch).collect();
+    for pass in [Pass::NewRows, Pass::TheRest] {
+        for one in std::mem::take(&mut all) {
+            let bytes = changelog::read(db, one.stream, one.origin, one.seq, 1, u64::MAX)?.pop();
+            let (Some(bytes), Some(writer)) = (bytes, writers.get(&one.origin)) else { continue };
+            db.prepare_cached("SAVEPOINT sync_ahead")?.execute([])?;
+            match project(&scope, writer, one, &bytes, pass) {
+                Ok(_) if pass == Pass::NewRows => all.push(one),
+                Ok(still) => done(db, one, still.then_some(epoch))?,
+                Err(NotApplied::Sqlite(cause)) => return Err(cause),
+                Err(NotApplied::Park(why)) => {
+                    db.prepare_cached("ROLLBACK TO sync_ahead")?.execute([])?;
+                    tell(db, one, &why.detail)?;
+                }
             }
+            db.prepare_cached("RELEASE sync_ahead")?.execute([])?;
         }
-        db.prepare_cached("RELEASE sync_ahead")?.execute([])?;
     }
     Ok(())
+}
+
+/// What is done in one go over all entries.
+///
+/// The row of a register bears the mark of whoever added it, and that of a column that is known only now too, before its
+/// value has come. A change by another origin that saw it would take the place of nothing, so new rows come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Rows of registers that were added.
+    NewRows,
+    /// All else.
+    TheRest,
+}
+
+impl Pass {
+    fn of(table: &Table, op: Op) -> Pass {
+        let adds = table.rule == Rule::Register && op == Op::Insert;
+        if adds { Pass::NewRows } else { Pass::TheRest }
+    }
 }
 
 /// The entry is off the list, or stays on it with what is known now.
@@ -75,13 +99,22 @@ fn tell(db: &Connection, one: Ahead, why: &str) -> rusqlite::Result<()> {
 }
 
 /// Applies the tables and columns that came after the entry was applied; true when there is still more than is known.
-fn project(scope: &Scope<'_>, writer: &Row, one: Ahead, bytes: &[u8]) -> Result<bool, NotApplied> {
+fn project(
+    scope: &Scope<'_>,
+    writer: &Row,
+    one: Ahead,
+    bytes: &[u8],
+    pass: Pass,
+) -> Result<bool, NotApplied> {
     let mut reader = Reader::open(bytes, writer.origin)?;
     let still = apply::understands(scope.tables, &mut reader)?;
     let mut prepared = Prepared::new(scope.db);
     let mut values = Vec::new();
     while let Some(run) = reader.next_run()? {
         let Some(table) = scope.tables.numbered(run.table) else { continue };
+        if Pass::of(table, run.op) != pass {
+            continue;
+        }
         apply::may_write(writer, table, one.stream, run.op)?;
         let stamp = reader.header().stamp;
         let source = apply::Source { writer, origin: writer.origin, stream: one.stream, stamp };

@@ -36,7 +36,7 @@ use std::{
 const ENTRIES_AT_ONCE: u64 = 500;
 
 /// Tables that are made again with the log, or by opening.
-const MADE_AGAIN: [&str; 14] = [
+const MADE_AGAIN: [&str; 16] = [
     "sync_log",
     "sync_lane",
     "sync_head",
@@ -51,6 +51,8 @@ const MADE_AGAIN: [&str; 14] = [
     "sync_table",
     "sync_column",
     "sync_ahead",
+    "sync_lost",
+    "sync_overwritten",
 ];
 
 /// What a rotten database has given.

@@ -14,6 +14,8 @@ use selvedge_sync::{
     incoming::{Incoming, Outcome, Slice},
     open::{Migration, OpenError},
     origin::{Role, Stream},
+    rebuild,
+    replica::Replica,
     tables::Tables,
 };
 use std::collections::VecDeque;
@@ -178,6 +180,57 @@ fn two_epochs_ahead_is_parked_until_the_update_that_is_near_enough() {
         rows(office.replica.db(), "SELECT seq FROM sync_ahead UNION SELECT seq FROM sync_parked"),
         ""
     );
+}
+
+/// Who added the row and whoever has changed it since: a pos and the back office, which has the lower origin.
+fn added_and_changed() -> [Place; 3] {
+    let [hq, mut office, mut pos] = store([&[], &[SECOND], &[SECOND]]);
+    set(&mut pos, "INSERT INTO tag (thing, label, hue) VALUES (1, 'a', 'red')");
+    hear(&mut office, frame(&pos, store_stream(), &pos, 1));
+    set(&mut office, "UPDATE tag SET hue = 'blue'");
+    [hq, office, pos]
+}
+
+const HUES: &str = "SELECT hue FROM tag UNION ALL SELECT value FROM sync_lost";
+
+#[test]
+fn a_value_that_another_had_seen_is_no_loss_where_both_were_known_only_after_the_update() {
+    let [mut hq, office, pos] = added_and_changed();
+    hear(&mut hq, frame(&pos, store_stream(), &pos, 1));
+    hear(&mut hq, frame(&office, store_stream(), &office, 1));
+    let hq = hq.reopened(&[TAG, SECOND]);
+    assert_eq!(rows(hq.replica.db(), HUES), "blue");
+}
+
+#[test]
+fn a_change_of_a_column_that_is_not_known_yet_waits_for_its_row_too() {
+    let [mut hq, office, pos] = added_and_changed();
+    hear(&mut hq, frame(&office, store_stream(), &office, 1));
+    assert_eq!(rows(hq.replica.db(), "SELECT reason FROM sync_parked"), "Early");
+    let mut hq = hq.reopened(&[TAG, SECOND]);
+    hear(&mut hq, frame(&pos, store_stream(), &pos, 1));
+    assert_eq!(rows(hq.replica.db(), HUES), "blue");
+    assert_eq!(rows(hq.replica.db(), "SELECT reason FROM sync_parked"), "");
+}
+
+#[test]
+fn a_newer_build_that_makes_a_database_anew_works_out_by_itself_what_lost() {
+    let [mut hq, mut office, mut pos] = store([&[], &[], &[]]);
+    set(&mut pos, "INSERT INTO tag (thing, label) VALUES (1, 'a')");
+    hear(&mut office, frame(&pos, store_stream(), &pos, 1));
+    set(&mut pos, "UPDATE tag SET label = 'c'");
+    set(&mut office, "UPDATE tag SET label = 'b'");
+    let mut office = office.reopened(&[TAG, SECOND, THIRD]);
+    set(&mut office, "UPDATE tag SET label = 'd'");
+    hear(&mut hq, frame(&pos, store_stream(), &pos, 1));
+    hear(&mut hq, frame(&office, store_stream(), &office, 1));
+    let labels = "SELECT label FROM tag UNION ALL SELECT value FROM sync_lost";
+    assert_eq!(rows(hq.replica.db(), labels), "c; b", "what saw b is two epochs ahead");
+    let (row, old, new) = (hq.row.clone(), hq.left(), tempfile::tempdir().unwrap());
+    let settings = || desk::settings(new.path(), &row, &[TAG, SECOND]);
+    rebuild::build(&old.path().join("store.db"), settings()).unwrap();
+    let rebuilt = Replica::open(settings()).unwrap();
+    assert_eq!(rows(rebuilt.db(), labels), "d; c");
 }
 
 #[test]
