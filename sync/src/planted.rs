@@ -199,6 +199,8 @@ impl Fault {
         Fault::FloorOffByOne,
         Fault::SnapshotLeavesRowsOut,
         Fault::RebuildForgetsOwn,
+        Fault::RotServed,
+        Fault::ErasedBlobKept,
     ];
 }
 

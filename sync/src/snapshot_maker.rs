@@ -11,6 +11,7 @@ use crate::{
     merkle,
     open::OpenError,
     origin::{Origin, Stream},
+    page_check,
     planted::{self, Fault},
     replica::Replica,
     rule::StreamRule,
@@ -106,6 +107,17 @@ pub enum MakeError {
     /// A row cannot be carried.
     #[error("no snapshot can be made: {0}")]
     Row(String),
+}
+
+impl MakeError {
+    /// Whether a page was refused because of rot.
+    pub fn is_rot(&self) -> bool {
+        match self {
+            MakeError::Open(cause) => cause.is_rot(),
+            MakeError::Sqlite(cause) => page_check::is_rot(cause),
+            MakeError::Whose(_) | MakeError::NotAdmitted | MakeError::Row(_) => false,
+        }
+    }
 }
 
 impl Making {

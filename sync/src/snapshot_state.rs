@@ -88,6 +88,8 @@ pub struct Snapshots {
     /// Snapshots that this build cannot take.
     pub(crate) declined: bool,
     pub(crate) rest_until: Option<i64>,
+    /// Whether a page was refused that a snapshot should have held.
+    pub(crate) met_rot: bool,
 }
 
 impl Snapshots {

@@ -12,7 +12,7 @@ use crate::{
     replica::Replica,
     session::Key,
     snapshot::{self, ASKED_MAX, Chunk, Manifest, Snap, Wish},
-    snapshot_maker::{Making, Step},
+    snapshot_maker::{MakeError, Making, Step},
     snapshot_state::{AGAIN_MS, Coming, USED_AGAIN_MS},
     talk::{Event, Now, Output, PeerId},
     topics::Kind,
@@ -180,7 +180,7 @@ impl Hub {
     /// Sends what is due about snapshots.
     pub(crate) fn pump_snapshots(
         &mut self,
-        replica: &Replica,
+        replica: &mut Replica,
         now: Now,
         outputs: &mut Vec<Output>,
     ) {
@@ -193,6 +193,10 @@ impl Hub {
         if let Err(reason) = self.send_manifests(replica, now, outputs) {
             self.snapshots.rest(now.steady);
             outputs.push(Output::Event(Event::NotKept { reason }));
+        }
+        // What was read for a snapshot was read by another connection.
+        if std::mem::take(&mut self.snapshots.met_rot) {
+            replica.a_reader_met_rot();
         }
         let up = self.peers.get(&PeerId::Parent).is_some_and(|peer| peer.session.is_up());
         let Some(coming) = self.snapshots.coming.as_mut().filter(|_| up) else { return };
@@ -278,8 +282,9 @@ impl Hub {
         }
         if self.snapshots.making.is_none() {
             let rack = self.snapshots.rack(replica)?;
-            let making = Making::begin(replica, rack, store).map_err(|cause| cause.to_string())?;
-            self.snapshots.making = Some(making);
+            let making = Making::begin(replica, rack, store);
+            self.snapshots.met_rot |= making.as_ref().is_err_and(MakeError::is_rot);
+            self.snapshots.making = Some(making.map_err(|cause| cause.to_string())?);
         }
         Ok(false)
     }
@@ -294,7 +299,12 @@ impl Hub {
         if let Some(mut making) = self.snapshots.making.take() {
             let bytes = self.settings.snapshot_chunk;
             let step = match self.snapshots.rack(replica) {
-                Ok(rack) => making.step(replica, rack, bytes).map_err(|cause| cause.to_string()),
+                Ok(rack) => making.step(replica, rack, bytes).map_err(|cause| {
+                    if cause.is_rot() {
+                        replica.a_reader_met_rot();
+                    }
+                    cause.to_string()
+                }),
                 Err(reason) => Err(reason),
             };
             match step {

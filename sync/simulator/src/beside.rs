@@ -70,14 +70,21 @@ pub fn check_i09(device: &Replica, hq: &Replica) -> Finding {
     }
 }
 
-/// I22, at any time: no name lies there in clear, in the log or beside it.
+/// I22, at any time: no name lies there in clear, in the log or beside it, and nothing of whom this replica has destroyed.
 pub fn check_i22(db: &Connection) -> Finding {
+    const KEPT: &str = "
+        SELECT count(*) FROM private_blob WHERE subject IN (SELECT subject FROM erased)
+        AND subject NOT IN (SELECT subject FROM sync_to_erase WHERE destroyed = 0)";
     const CLEAR_ROWS: &str = "
         SELECT (SELECT count(*) FROM sync_log WHERE instr(entry, CAST(?1 AS BLOB)) > 0)
              + (SELECT count(*) FROM private_blob WHERE instr(bytes, CAST(?1 AS BLOB)) > 0)";
     match number(db, CLEAR_ROWS, [CLEAR])? {
+        0 => {}
+        found => return Err(format!("{found} names lie there in clear")),
+    }
+    match number(db, KEPT, [])? {
         0 => Ok(()),
-        found => Err(format!("{found} names lie there in clear")),
+        kept => Err(format!("{kept} sealed names are kept of members who were destroyed here")),
     }
 }
 

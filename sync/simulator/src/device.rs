@@ -221,10 +221,12 @@ impl Device {
         if self.rotten {
             self.build_anew()?;
         }
+        self.drive.touch(|platter| platter.note_wrong(false));
         let mut replica = match self.open_as(self.identity.clone(), self.keys()) {
             Err(cause) if cause.is_rot() => {
                 self.rotten = true;
                 self.build_anew()?;
+                self.drive.touch(|platter| platter.note_wrong(false));
                 self.open_as(self.identity.clone(), self.keys())?
             }
             opened => opened?,

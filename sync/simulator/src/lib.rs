@@ -6,6 +6,8 @@ pub mod clocks;
 
 pub mod surface;
 
+pub mod wrong_bits;
+
 pub mod platter;
 
 pub mod tampering;

@@ -5,6 +5,8 @@
 
 use crate::dice::Dice;
 use crate::surface::Surface;
+use crate::wrong_bits::WrongBits;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// Disks keep or lose whole sectors.
@@ -113,6 +115,8 @@ pub(crate) struct File {
     unsynced: Vec<Change>,
     /// Whether writes were thrown away that readers still see.
     differs: bool,
+    /// Bits that have flipped.
+    pub(crate) wrong: WrongBits,
 }
 
 #[derive(Debug, Clone)]
@@ -138,40 +142,15 @@ pub struct Platter {
     capacity_bytes: Option<usize>,
     dark: bool,
     lies: bool,
-    film: Option<Vec<Platter>>,
+    pub(crate) film: Option<Vec<Platter>>,
+    /// Whether anybody was given a bit that had flipped.
+    pub(crate) gave_wrong: Cell<bool>,
 }
 
 impl Platter {
     /// From now on syncs say that they are done and keep nothing, until the power goes.
     pub fn lie(&mut self) {
         self.lies = true;
-    }
-
-    /// Keeps what it holds before each operation from now on.
-    pub fn film(&mut self) {
-        self.film = Some(Vec::new());
-    }
-
-    /// Pictures taken so far.
-    pub fn filmed(&self) -> usize {
-        self.film.as_ref().map_or(0, Vec::len)
-    }
-
-    /// All pictures, and what it holds now as the last one.
-    pub fn take_film(&mut self) -> Vec<Platter> {
-        let mut film = self.film.take().unwrap_or_default();
-        film.push(self.clone());
-        film
-    }
-
-    /// A hash of all names and of what their files show.
-    pub fn digest(&self) -> [u8; 32] {
-        let mut all = blake3::Hasher::new();
-        for (name, file) in &self.names {
-            let bytes = self.files[*file].seen.to_bytes();
-            all.update(name.as_bytes()).update(&(bytes.len() as u64).to_be_bytes()).update(&bytes);
-        }
-        *all.finalize().as_bytes()
     }
 
     /// The power goes after this many further operations: that one and all later fail.
@@ -228,8 +207,9 @@ impl Platter {
         let mut files = Vec::new();
         for file in names.values_mut() {
             let bytes = self.files[*file].after_cut(loss, dice);
+            let wrong = self.files[*file].wrong.after_cut(bytes.len());
             *file = files.len();
-            files.push(File { seen: bytes.clone(), durable: bytes, ..File::default() });
+            files.push(File { seen: bytes.clone(), durable: bytes, wrong, ..File::default() });
         }
         Platter {
             files,
@@ -307,7 +287,11 @@ impl Platter {
         if self.dark {
             return Err(Refusal::Io);
         }
-        Ok(self.files[file.0].seen.read(at, out))
+        let file = &self.files[file.0];
+        if file.wrong.are_in(at, out.len()) {
+            self.gave_wrong.set(true);
+        }
+        Ok(file.seen.read(at, out))
     }
 
     /// Length of a file.
@@ -347,6 +331,7 @@ impl Platter {
             Err(_) if !self.dark => {
                 synced.differs |= !synced.unsynced.is_empty();
                 synced.unsynced.clear();
+                synced.wrong.throw_away();
             }
             Err(_) => {}
         }
@@ -357,11 +342,16 @@ impl Platter {
 
 impl File {
     fn change(&mut self, change: Change) {
+        match &change {
+            Change::Bytes { at, bytes } => self.wrong.write(*at, bytes.len()),
+            Change::Length(length) => self.wrong.end(*length),
+        }
         change.apply(&mut self.seen);
         self.unsynced.push(change);
     }
 
     fn sync(&mut self) {
+        self.wrong.sync();
         for change in self.unsynced.drain(..) {
             match &change {
                 // What came later in the same blocks becomes durable with it, or is cut off below.
@@ -373,6 +363,15 @@ impl File {
                 change => change.apply(&mut self.durable),
             }
         }
+    }
+
+    /// Whether no write of this place waits to become durable.
+    pub(crate) fn is_settled(&self, place: usize) -> bool {
+        let waits = |change: &Change| match change {
+            Change::Bytes { at, bytes } => (*at..at + bytes.len()).contains(&place),
+            Change::Length(length) => place >= *length,
+        };
+        !self.differs && !self.unsynced.iter().any(waits)
     }
 
     fn after_cut(&self, loss: Loss, dice: &mut Dice) -> Surface {

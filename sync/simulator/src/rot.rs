@@ -4,7 +4,7 @@
 //! is nowhere else: the log and its seals, from which a database is built anew.
 
 use crate::device::FILE;
-use crate::stage::Stage;
+use crate::stage::{Stage, Verdict};
 use crate::swarm::Mishap;
 use selvedge_sync::page_check::{self, PageState};
 use selvedge_sync::page_sum::PAGE_BYTES;
@@ -34,11 +34,26 @@ impl Stage {
     /// Whether any page of a device that runs has rotted.
     pub fn is_rotten(&self, device: usize) -> bool {
         let Some(running) = &self.devices[device].running else { return false };
-        let db = running.replica.db();
-        (1..)
+        let (db, drive) = (running.replica.db(), &self.devices[device].drive);
+        let gave_wrong = drive.touch(|platter| platter.gave_wrong());
+        let is_rotten = (1..)
             .map(|page| page_check::look(db, page))
             .take_while(|page| *page != PageState::Absent)
-            .any(|page| page == PageState::Rotten)
+            .any(|page| page == PageState::Rotten);
+        // Nobody was served what only the judge has looked at.
+        drive.touch(|platter| platter.note_wrong(gave_wrong));
+        is_rotten
+    }
+
+    /// I16: whatever a device was given from a page in which a bit has flipped, it has noticed.
+    pub fn look_at_served(&self, device: usize) -> Verdict {
+        let Some(running) = &self.devices[device].running else { return Ok(()) };
+        let gave_wrong = self.devices[device].drive.touch(|platter| platter.gave_wrong());
+        if gave_wrong && !running.replica.is_rotten() && !self.has_met_rot(device) {
+            let what = "a bit that had flipped was read and served".to_owned();
+            return Err(self.violation("I16", device, what));
+        }
+        Ok(())
     }
 
     /// Flips a bit of a database under the hands of its device.

@@ -13,6 +13,7 @@ const RESTART_MS: i64 = 2_000;
 impl Stage {
     /// After everything that a device did: is the power still there, and does the engine still take writes?
     pub fn look_after(&mut self, device: usize) -> Verdict {
+        self.look_at_served(device)?;
         if self.devices[device].drive.is_dark() {
             self.go_dark(device);
         } else if let Some(running) = &self.devices[device].running

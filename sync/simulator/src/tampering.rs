@@ -1,4 +1,4 @@
-//! What happens to a disk past all writing: rot and hands
+//! What happens to a disk past all writing: rot, hands, eyes
 
 use crate::platter::Platter;
 use selvedge_sync::page_sum::{self, PAGE_BYTES};
@@ -14,7 +14,21 @@ impl Platter {
                 side.write(bit / 8, &[byte[0] ^ 1 << (bit % 8)]);
             }
         }
+        if there {
+            let settled = file.is_settled(bit / 8);
+            file.wrong.flip(bit, settled);
+        }
         there
+    }
+
+    /// Whether anybody was given a bit that had flipped, since this was last forgotten.
+    pub fn gave_wrong(&self) -> bool {
+        self.gave_wrong.get()
+    }
+
+    /// Forgets whether anybody was given such a bit, or remembers it.
+    pub fn note_wrong(&self, gave: bool) {
+        self.gave_wrong.set(gave);
     }
 
     /// Flips bits back where their page is still not what was written.
@@ -36,6 +50,33 @@ impl Platter {
             file.seen.write(at, bytes);
             file.durable.write(at, bytes);
         }
+    }
+
+    /// Keeps what it holds before each operation from now on.
+    pub fn film(&mut self) {
+        self.film = Some(Vec::new());
+    }
+
+    /// Pictures taken so far.
+    pub fn filmed(&self) -> usize {
+        self.film.as_ref().map_or(0, Vec::len)
+    }
+
+    /// All pictures, and what it holds now as the last one.
+    pub fn take_film(&mut self) -> Vec<Platter> {
+        let mut film = self.film.take().unwrap_or_default();
+        film.push(self.clone());
+        film
+    }
+
+    /// A hash of all names and of what their files show.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut all = blake3::Hasher::new();
+        for (name, file) in &self.names {
+            let bytes = self.files[*file].seen.to_bytes();
+            all.update(name.as_bytes()).update(&(bytes.len() as u64).to_be_bytes()).update(&bytes);
+        }
+        *all.finalize().as_bytes()
     }
 
     /// Moves a file to another name at once, durable.

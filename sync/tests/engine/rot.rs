@@ -1,9 +1,11 @@
 //! A bit flips on the disk, and the database is built anew
 
-use crate::desk::{Place, holds, row, settings};
+use crate::desk::{Desk, Place, holds, row, settings, store};
+use crate::snapshots::{brisk, with_settings};
 use rusqlite::Connection;
 use selvedge_sync::{
     hlc::Millis,
+    hub::Hub,
     open::{self, Migration, OpenError},
     origin::{Role, Stream},
     page_sum::PAGE_BYTES,
@@ -11,6 +13,7 @@ use selvedge_sync::{
     replica::Replica,
     rot,
     scrub::Scrub,
+    talk::Input,
 };
 use std::{fs, os::unix::fs::FileExt, path::Path};
 
@@ -172,4 +175,40 @@ fn a_file_from_before_gets_its_sums_at_its_first_start() {
         refused
             .is_err_and(|cause| cause.is_rot() && !matches!(cause, OpenError::WithoutSums { .. }))
     );
+}
+
+/// A back office that has traded, and that still remembers every page of the acts; one of them rots on its disk.
+fn office_with_rot() -> Desk {
+    let mut desk = with_settings(store(1), brisk);
+    desk.pass(2_000);
+    for at in 0..100 {
+        desk.places[2].act(10 + at, &[(at % 5, 1)]);
+    }
+    desk.tell(2, Input::Wrote);
+    desk.pass(2_000);
+    let office = &desk.places[1].replica;
+    let ask = |sql: &str| office.db().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(ask("PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+    let page = ask("SELECT rootpage FROM sqlite_schema WHERE name = 'act'");
+    flip(office.path(), (page as u64 - 1) * PAGE_BYTES as u64 + 2_000);
+    assert_eq!(ask("SELECT count(*) FROM act WHERE at > 0"), 100, "it has it in memory");
+    desk
+}
+
+#[test]
+fn rot_that_only_the_maker_of_a_snapshot_meets_is_noticed() {
+    let mut desk = office_with_rot();
+    desk.pass(500);
+    assert!(!desk.places[1].replica.is_rotten(), "nobody has read that page yet");
+    let new = row("s0001-p09", 9, 1, Role::Pos);
+    let hq = desk.places[0].row.clone();
+    desk.places[0].admit(20, &new);
+    desk.tell(0, Input::Wrote);
+    let mut place = Place::new(&new, &[&hq], true);
+    place.hub = Hub::new(&place.replica, brisk(true), 9).unwrap();
+    desk.places.push(place);
+    desk.parents.push(Some(1));
+    desk.cable(3, true);
+    desk.pass(2_000);
+    assert!(desk.places[1].replica.is_rotten(), "{:?}", desk.events);
 }
