@@ -458,15 +458,27 @@ class Digest:
         demand(self.digest == blake3(text)[:8], "a digest is of other heads")
 
 
+def about_blobs(r):
+    if r.list(0, 2) == 0:
+        return [], None, []
+    lacks = [r.bytes(32) for _ in range(r.list())]
+    parts = r.list()
+    through = r.bytes(32) if parts else None
+    given = [r.bytes() for _ in range(parts - 1)]
+    demand(lacks or parts, "two empty lists about blobs")
+    return lacks, through, given
+
+
 def ack(raw):
     r = Reader(raw)
-    fields = r.list(13, 64)
+    fields = r.list(14, 64)
     says = {"nonce": r.uint(), "stamp": r.uint(), "heads": r.marks(), "live": r.uint(), "bulk": r.uint(), "parked": r.uint()}
     says["committed"], says["kept twice"], says["generation"] = r.marks(), r.marks(), r.uint(0, 2**23 - 1)
     says["ages"] = r.flat(r.origin, r.uint)
     says["digests"] = r.flat(r.uint, lambda: r.bytes(8))
+    says["lacks"], says["through"], says["given"] = about_blobs(r)
     says["signer"] = r.origin()
-    r.passes_over(fields - 13)
+    r.passes_over(fields - 14)
     return says, [r.signature("selvedge/ack/1")] + [Digest(*one) for one in says["digests"]]
 
 

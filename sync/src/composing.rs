@@ -2,6 +2,7 @@
 
 use crate::{
     allow_list::Row,
+    blob_talk::about_blobs,
     epochs,
     hub::{Conversation, Hub, digest_of, streams_of},
     marks::{AT_HQ, KEPT_TWICE},
@@ -79,6 +80,7 @@ impl Hub {
                 .into_iter()
                 .map(|stream| (stream, digest_of(replica, stream)))
                 .collect(),
+            blobs: about_blobs(replica, name, &mut peer.sealed, due),
             signer: replica.identity().origin,
         }
     }

@@ -79,8 +79,11 @@ impl Replica {
             seal::make(self.keys().as_ref(), origin, stream, &sealed, SESSION_OF_ENROLLED_KEY, 0)
         });
         let blobs = side.into_iter().filter(|(seq, _)| *seq <= last).map(|(_, blob)| blob);
-        let frame = Frame::new(origin, stream, first, &previous, seal, &entries)
-            .and_then(|frame| frame.with_side(blobs.collect()));
+        let frame =
+            Frame::new(origin, stream, first, &previous, seal, &entries).and_then(|frame| {
+                let body = frame.body_bytes();
+                frame.with_side(fitting(blobs, body))
+            });
         Ok(Some(frame.expect("what lies between two kept seals fits into a frame")))
     }
 
@@ -119,4 +122,15 @@ impl Replica {
         }
         private::blobs(&self.db, stream, origin, first, last)
     }
+}
+
+/// The blobs that fit beside a body. Those that came later than their entries may be too many for what lies between two
+/// kept seals: the receiver asks for the others by themselves.
+fn fitting(blobs: impl Iterator<Item = Vec<u8>>, body: usize) -> Vec<Vec<u8>> {
+    let mut side = 0;
+    let fits = |blob: &Vec<u8>| {
+        side += blob.len() + BLOB_HEAD_BYTES;
+        side <= SIDE_BYTES_MAX && body + side <= BODY_BYTES_MAX
+    };
+    blobs.take_while(fits).collect()
 }

@@ -1,8 +1,9 @@
 //! The tables of the engine itself, in order of age
 
 use crate::{
-    ahead, allow_list, changelog, declared, epochs, evidence, floor, lease, lost, open::Migration,
-    origins, private, reissued, right_moves, spare, succession, view_tables, watermark,
+    ahead, allow_list, changelog, declared, epochs, evidence, floor, lacking, lease, lost,
+    open::Migration, origins, private, reissued, right_moves, spare, succession, view_tables,
+    watermark,
 };
 
 /// They come before those of the trade, because these are declared in them.
@@ -17,6 +18,7 @@ pub(crate) fn migrations() -> Vec<Migration> {
         Migration { name: "0000_zz_allow_list", sql: allow_list::SCHEMA },
         Migration { name: "0000_zz_right_move", sql: right_moves::SCHEMA },
         Migration { name: "0000_zz_private_blob", sql: private::SCHEMA },
+        Migration { name: "0000_zz_private_lacking", sql: lacking::SCHEMA },
         Migration { name: "0000_zz_beyond_cut", sql: origins::SCHEMA },
         Migration { name: "0000_zz_evidence", sql: evidence::SCHEMA },
         Migration { name: "0000_zz_reissued", sql: reissued::SCHEMA },

@@ -218,7 +218,7 @@ impl Hub {
 
     fn take_ack(
         &mut self,
-        replica: &Replica,
+        replica: &mut Replica,
         now: Now,
         from: &PeerId,
         bytes: &[u8],
@@ -252,7 +252,7 @@ impl Hub {
             // Whatever a generation has kept twice outlives it.
             self.mark_at(now, KEPT_TWICE, &ack.kept_twice);
         }
-        Ok(())
+        self.hear_of_blobs(replica, now, from, ack.blobs)
     }
 
     /// The parent has these; when the parent is this generation of HQ they are committed there.

@@ -21,7 +21,7 @@ use crate::{
     to_tend::ToTend,
     topics::Kind,
     version,
-    view_talk::Viewing,
+    view_talk::{Sealed, Viewing},
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -40,6 +40,7 @@ pub(crate) struct Conversation {
     /// Name of its build, as it says.
     pub(crate) build: String,
     pub(crate) views: Viewing,
+    pub(crate) sealed: Sealed,
 }
 
 impl Conversation {
@@ -53,6 +54,7 @@ impl Conversation {
             beyond_complete: BTreeMap::new(),
             build: String::new(),
             views: Viewing::default(),
+            sealed: Sealed::default(),
         }
     }
 

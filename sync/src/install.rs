@@ -13,7 +13,7 @@ use crate::{
     changelog::{self, LogHead},
     device_keys::DeviceKeys,
     hlc::{Millis, Stamp},
-    merkle,
+    lacking, merkle,
     origin::{Origin, Stream},
     origins::{self, Origins},
     planted::{self, Fault},
@@ -143,6 +143,7 @@ impl Replica {
             apply_again(&tx, &self.tables, now, &writers, range)?;
         }
         private::drop_erased(&tx)?;
+        lacking::settle(&tx)?;
         let committed = tx.commit();
         drop(deaf);
         if let Err(cause) = committed {

@@ -58,6 +58,8 @@ pub mod card_number;
 
 pub mod private;
 
+pub mod lacking;
+
 pub mod add_column;
 
 pub mod open;
@@ -171,6 +173,8 @@ pub mod project;
 
 pub mod rot;
 
+pub mod salvage;
+
 pub mod rebuild;
 pub mod rebuilt;
 pub mod snapshot_maker;
@@ -207,6 +211,8 @@ pub mod reporting;
 pub mod adoption;
 
 pub mod claim_paper;
+
+pub mod blob_talk;
 
 pub mod hearing;
 

@@ -54,6 +54,8 @@ pub enum Fault {
     RotServed,
     /// A database that is built anew leaves out what its device has written itself.
     RebuildForgetsOwn,
+    /// Blobs that do not come with their entries are not asked for.
+    LackingForgotten,
     /// A blob lies there in clear.
     BlobInClear,
     /// The key of somebody who was erased is kept.

@@ -14,46 +14,26 @@ use crate::{
     floor,
     hlc::Millis,
     identity::Settings,
+    lacking,
     open::{self, OpenError},
     origin::{Origin, Role, Stream},
-    page_check,
     planted::{self, Fault},
     replica::Replica,
     rot::{beside, mark_beside},
+    salvage::{Copied, legible},
     seal::Seal,
     take_in::{careful, park},
     version::first8,
     writer::WriterState,
 };
-use rusqlite::{Connection, ErrorCode, OptionalExtension, config::DbConfig, types::Value};
+use rusqlite::{Connection, OptionalExtension};
 use std::{
-    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
 /// Entries of one transaction.
 const ENTRIES_AT_ONCE: u64 = 500;
-
-/// Tables that are made again with the log, or by opening.
-const MADE_AGAIN: [&str; 16] = [
-    "sync_log",
-    "sync_lane",
-    "sync_head",
-    "sync_seal",
-    "sync_parked",
-    "sync_migration",
-    "replicated",
-    "replicated_column",
-    "replicated_epoch",
-    "replicated_ended",
-    "replicated_renamed",
-    "sync_table",
-    "sync_column",
-    "sync_ahead",
-    "sync_lost",
-    "sync_overwritten",
-];
 
 /// What a rotten database has given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,6 +62,11 @@ pub struct Missing {
 }
 
 impl Salvage {
+    fn add(&mut self, copied: Copied) {
+        self.rows += copied.rows;
+        self.torn_tables.extend(copied.torn);
+    }
+
     /// Whether all entries that this origin has written are there.
     pub fn has_all_of(&self, origin: Origin) -> bool {
         !self.is_blind && self.missing.iter().all(|missing| missing.origin != origin)
@@ -169,10 +154,12 @@ pub fn build(rotten: &Path, settings: Settings) -> Result<Salvage, OpenError> {
     salvage.is_blind = !is_whole;
     let is_trimmed = is_trimmed(&old, &lanes).map_err(failed)?;
     if !is_trimmed {
+        // First what lies beside the log: so it shows what no entry finds any more.
+        salvage.add(new.salvage_blobs(&old).map_err(failed)?);
         new.salvage_lanes(&old, lanes, &mut salvage).map_err(failed)?;
         new.retry_parked().map_err(failed)?;
     }
-    new.salvage_tables(&old, is_trimmed, &mut salvage).map_err(failed)?;
+    salvage.add(new.salvage_tables(&old, is_trimmed).map_err(failed)?);
     if is_trimmed && !salvage.torn_tables.is_empty() {
         return Err(OpenError::NeedsSnapshot { path: rotten.to_owned() });
     }
@@ -191,14 +178,6 @@ pub fn build(rotten: &Path, settings: Settings) -> Result<Salvage, OpenError> {
             assert_eq!(busy, 1, "a log is in the file or it is not");
             Err(OpenError::InUse { path })
         }
-    }
-}
-
-/// What was read, or nothing where the page has rotted. Any other failure is one: trying again may read more.
-fn legible<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
-    match read {
-        Err(cause) if page_check::is_illegible(&cause) => Ok(None),
-        read => read.map(Some),
     }
 }
 
@@ -360,6 +339,7 @@ impl Replica {
                 Reader::open(&next.entry, origin).map_or(head.stamp, |entry| entry.header().stamp);
             head = head.then(origin, stream, &next.entry, stamp);
             log.append(&head, &next.entry, next.next_counter.filter(|_| own))?;
+            lacking::note(&tx, &self.tables, (origin, stream, head.seq), &next.entry)?;
             match done {
                 Ok(done) if done.ahead => {
                     ahead::list(&tx, stream, origin, head.seq, self.tables.epoch())?;
@@ -412,40 +392,6 @@ impl Replica {
             })
         })
     }
-
-    /// Copies what is not replicated and did not come back with the log; all that there is where that is trimmed.
-    fn salvage_tables(
-        &mut self,
-        old: &Connection,
-        all: bool,
-        salvage: &mut Salvage,
-    ) -> rusqlite::Result<()> {
-        let mut made: BTreeSet<String> =
-            self.tables.all().iter().map(|table| table.name.clone()).collect();
-        made.extend(MADE_AGAIN.map(str::to_owned));
-        let names: Vec<String> = self
-            .db
-            .prepare(
-                "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
-                 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-            )?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-        self.db.execute_batch("PRAGMA foreign_keys=OFF")?;
-        for name in names {
-            if !all && made.contains(&name) {
-                continue;
-            }
-            let (rows, whole) = self.keep_house(|db| copy(old, db, &name))?;
-            salvage.rows += rows;
-            if !whole {
-                salvage.torn_tables.push(name);
-            }
-        }
-        self.db.execute_batch("PRAGMA foreign_keys=ON")?;
-        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true).map(drop)
-    }
 }
 
 /// Whether a lane has entries behind a place, or that cannot be known.
@@ -461,42 +407,4 @@ fn goes_on(old: &Connection, origin: Origin, stream: Stream, seq: u64) -> rusqli
                 .optional()
         });
     Ok(legible(found)?.is_none_or(|behind| behind.is_some()))
-}
-
-/// Copies the rows of a table that are not there yet: how many, and whether all of them have read.
-fn copy(old: &Connection, new: &Connection, table: &str) -> rusqlite::Result<(u64, bool)> {
-    let quoted = table.replace('"', "\"\"");
-    let mut select = match old.prepare(&format!("SELECT * FROM \"{quoted}\"")) {
-        // A newer build has made it.
-        Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::Unknown) => {
-            return Ok((0, true));
-        }
-        select => match legible(select)? {
-            Some(select) => select,
-            None => return Ok((0, false)),
-        },
-    };
-    // A newer build has lost columns, and gained some: these take their defaults.
-    let kept = new.prepare(&format!("SELECT * FROM \"{quoted}\""))?;
-    let kept: BTreeSet<&str> = kept.column_names().collect();
-    let (at, columns): (Vec<usize>, Vec<String>) = (select.column_names().enumerate())
-        .filter(|(_, name)| kept.contains(name))
-        .map(|(at, name)| (at, name.replace('"', "\"\"")))
-        .unzip();
-    let places = vec!["?"; columns.len()].join(", ");
-    let mut insert = new.prepare(&format!(
-        "INSERT OR IGNORE INTO \"{quoted}\" (\"{}\") VALUES ({places})",
-        columns.join("\", \"")
-    ))?;
-    let (mut rows, mut copied) = (select.query([])?, 0);
-    loop {
-        match legible(rows.next())? {
-            Some(Some(row)) => {
-                let values = at.iter().map(|at| row.get(*at)).collect::<Result<Vec<Value>, _>>()?;
-                copied += insert.execute(rusqlite::params_from_iter(values))? as u64;
-            }
-            Some(None) => return Ok((copied, true)),
-            None => return Ok((copied, false)),
-        }
-    }
 }

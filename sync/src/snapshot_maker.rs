@@ -45,10 +45,11 @@ pub const PARKED: u32 = 4_098;
 pub const AHEAD: u32 = 4_099;
 
 /// Lists that are carried as they are, as far as they are of a store's streams: number, table, columns.
-pub const LISTS: [(u32, &str, &str); 3] = [
+pub const LISTS: [(u32, &str, &str); 4] = [
     (4_100, "sync_lost", "table_id, key, col, version, origin, stream, value, lost_at"),
     (4_101, "sync_overwritten", "table_id, key, col, version, origin, stream"),
     (4_102, "private_blob", "hash, subject, bytes, origin, stream, seq"),
+    (4_103, "sync_lacking", "hash, origin, stream, seq"),
 ];
 
 /// A part of the rows that are still to come.

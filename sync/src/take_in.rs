@@ -11,6 +11,7 @@ use crate::{
     generations::Generations,
     hlc::{Millis, Stamp},
     incoming::{Incoming, Outcome, Received, Slice},
+    lacking,
     origin::{Origin, Role, Stream},
     origins::Origins,
     parking::{NotApplied, Parked, Reason},
@@ -262,6 +263,7 @@ impl Inner<'_> {
                     + self.keep_blobs(work.incoming, seq)?,
             };
             log.append(&work.head, entry, None)?;
+            lacking::note(self.db, self.tables, (origin, stream, seq), entry)?;
             match done {
                 Ok(done) => {
                     draft.rows += done.rows.max(1);

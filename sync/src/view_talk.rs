@@ -1,6 +1,7 @@
-//! How a conversation stands with views
+//! How a conversation stands with what lies beside the log
 
 use crate::view_wire::{ViewAsk, ViewPart};
+use crate::wire::{Given, Hash};
 
 /// How a conversation stands with views.
 #[derive(Debug, Default)]
@@ -30,4 +31,15 @@ impl Viewing {
     pub(crate) fn hear_part(&mut self, part: ViewPart) {
         self.came.get_or_insert(part);
     }
+}
+
+/// How a conversation stands with sealed blobs.
+#[derive(Debug, Default)]
+pub(crate) struct Sealed {
+    /// Here: up to which hash of what is missing the other side has looked.
+    pub(crate) after: Option<Hash>,
+    /// Here: it has just answered, so it is asked for the next ones before the beat.
+    pub(crate) goes_on: bool,
+    /// There: what is found of what the other side has asked for.
+    pub(crate) given: Option<Given>,
 }

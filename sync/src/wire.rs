@@ -52,8 +52,31 @@ pub struct Ack {
     pub ages: Vec<(Origin, u32)>,
     /// The digest of each stream's heads. Only when idle.
     pub digests: Vec<(Stream, [u8; 8])>,
+    /// What is said of sealed blobs.
+    pub blobs: AboutBlobs,
     /// Whose key signs this message.
     pub signer: Origin,
+}
+
+/// The hash of a sealed blob.
+pub type Hash = [u8; 32];
+
+/// What is said of sealed blobs that did not come with their entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AboutBlobs {
+    /// Hashes of those that are missing here, ascending.
+    pub lacks: Vec<Hash>,
+    /// Which are here of those that the other side has asked for.
+    pub given: Option<Given>,
+}
+
+/// An answer to those who lack sealed blobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Up to which of the hashes that were asked for it was looked.
+    pub through: Hash,
+    /// Which of these blobs are here.
+    pub blobs: Vec<Vec<u8>>,
 }
 
 /// All the heads that a replica has of one stream.
@@ -96,7 +119,7 @@ pub struct Need {
 
 impl Ack {
     const TAG: &[u8] = b"selvedge/ack/1";
-    const FIELDS: usize = 13;
+    const FIELDS: usize = 14;
 
     /// The bytes for the line, signed.
     pub fn encode(&self, keys: &dyn DeviceKeys) -> Vec<u8> {
@@ -115,6 +138,7 @@ impl Ack {
         for (stream, digest) in &self.digests {
             message.uint(stream.number()).bytes(digest);
         }
+        write_about_blobs(&mut message, &self.blobs);
         message.uint(self.signer.get());
         signed(message, Ack::TAG, keys)
     }
@@ -134,6 +158,7 @@ impl Ack {
             generation: read_generation(&mut reader)?,
             ages: read_list(&mut reader, 2, |r| Ok((r.origin()?, r.uint32()?)))?,
             digests: read_list(&mut reader, 2, |r| Ok((r.stream()?, r.bytes_of()?)))?,
+            blobs: read_about_blobs(&mut reader)?,
             signer: reader.origin()?,
         };
         Unproven::close(bytes, reader, unknown, Ack::TAG, ack.signer, ack)
@@ -187,6 +212,47 @@ impl Need {
     }
 }
 
+/// An empty list where there is nothing to say of blobs.
+fn write_about_blobs(message: &mut Writer, AboutBlobs { lacks, given }: &AboutBlobs) {
+    if lacks.is_empty() && given.is_none() {
+        message.list(0);
+        return;
+    }
+    message.list(2).list(lacks.len());
+    for hash in lacks {
+        message.bytes(hash);
+    }
+    message.list(given.as_ref().map_or(0, |given| 1 + given.blobs.len()));
+    if let Some(Given { through, blobs }) = given {
+        message.bytes(through);
+        for blob in blobs {
+            message.bytes(blob);
+        }
+    }
+}
+
+fn read_about_blobs(reader: &mut Reader) -> Result<AboutBlobs, Malformed> {
+    let at = reader.position();
+    match reader.list()? {
+        0 => return Ok(AboutBlobs::default()),
+        2 => {}
+        _ => return Err(Malformed { at, why: "no two lists about blobs" }),
+    }
+    let lacks = read_list(reader, 1, |r| r.bytes_of())?;
+    let given = match reader.list()? {
+        0 => None,
+        parts => {
+            let through = reader.bytes_of()?;
+            let blobs = (1..parts).map(|_| reader.bytes().map(<[u8]>::to_vec));
+            Some(Given { through, blobs: blobs.collect::<Result<_, _>>()? })
+        }
+    };
+    if lacks.is_empty() && given.is_none() {
+        return Err(Malformed { at, why: "two empty lists about blobs" });
+    }
+    Ok(AboutBlobs { lacks, given })
+}
+
 /// 0 stands for none.
 fn read_generation(reader: &mut Reader) -> Result<Option<Origin>, Malformed> {
     let at = reader.position();
@@ -213,7 +279,7 @@ mod tests {
     use crate::origin::{ORIGIN_MAX, Origin, STREAM_MAX, Stream};
     use crate::signed::{MESSAGE_BYTES_MAX, Mark, signed};
     use crate::version::SEQ_MAX;
-    use crate::wire::{Ack, Need, PAPER_ROW, StreamHeads};
+    use crate::wire::{AboutBlobs, Ack, Given, Need, PAPER_ROW, StreamHeads};
 
     fn keys() -> SoftwareKeys {
         SoftwareKeys::from_seed([3; 32])
@@ -236,14 +302,15 @@ mod tests {
             generation: None,
             ages,
             digests: vec![(Stream::CHAIN, [1; 8]), (Stream::store(5_000).unwrap(), [2; 8])],
+            blobs: AboutBlobs::default(),
             signer: origin(signer),
         }
     }
 
     #[test]
     fn a_beat_costs_at_most_130_bytes() {
-        assert_eq!(idle(ORIGIN_MAX, vec![]).encode(&keys()).len(), 129);
-        assert_eq!(idle(20_000, vec![(origin(1), 10)]).encode(&keys()).len(), 129);
+        assert_eq!(idle(ORIGIN_MAX, vec![]).encode(&keys()).len(), 130);
+        assert_eq!(idle(20_000, vec![(origin(1), 10)]).encode(&keys()).len(), 130);
     }
 
     #[test]
@@ -294,7 +361,7 @@ mod tests {
         cut.list(13).uint(1u32).uint(1u32).list(2).uint(0u32).uint(1u32).bytes(&[0; 64]);
         check(
             &cut.finish(),
-            expect!["the message cannot be read: a list cut in the middle at byte 3"],
+            expect!["the message cannot be read: another number of fields at byte 0"],
         );
     }
 
@@ -358,12 +425,16 @@ mod tests {
             generation in proptest::option::of(origins()),
             ages in proptest::collection::vec((origins(), any::<u32>()), 0..9),
             digests in proptest::collection::vec((streams(), any::<[u8; 8]>()), 0..9),
+            lacks in proptest::collection::vec(any::<[u8; 32]>(), 0..3),
+            given in proptest::option::of((any::<[u8; 32]>(), any::<[Vec<u8>; 2]>())),
             signer in origins(),
         ) {
+            let given = given.map(|(through, blobs)| Given { through, blobs: blobs.to_vec() });
+            let blobs = AboutBlobs { lacks, given };
             let stamp = Stamp(stamp);
             let ack = Ack {
                 nonce, stamp, heads, credit_live, credit_bulk, parked, committed, kept_twice,
-                generation, ages, digests, signer,
+                generation, ages, digests, blobs, signer,
             };
             let bytes = ack.encode(&keys());
             prop_assert_eq!(Ack::decode(&bytes).unwrap().proven_by(&keys().public()), Ok(ack));

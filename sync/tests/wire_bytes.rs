@@ -19,7 +19,7 @@ use selvedge_sync::value::Borrowed;
 use selvedge_sync::version::{Head, digest8};
 use selvedge_sync::view::{self, Stretch, ViewHead};
 use selvedge_sync::view_wire::{HasView, ViewAsk, ViewPart};
-use selvedge_sync::wire::{Ack, Need, PAPER_ROW, PAPER_SUCCESSION, StreamHeads};
+use selvedge_sync::wire::{AboutBlobs, Ack, Given, Need, PAPER_ROW, PAPER_SUCCESSION, StreamHeads};
 
 fn writer_keys() -> SoftwareKeys {
     SoftwareKeys::from_seed([3; 32])
@@ -77,6 +77,10 @@ fn ack() -> Ack {
         generation: Some(origin(1)),
         ages: vec![(origin(8), 4), (origin(9), 600)],
         digests: vec![],
+        blobs: AboutBlobs {
+            lacks: vec![commitment(b"a sealed blob")],
+            given: Some(Given { through: [6; 32], blobs: vec![b"and another".to_vec()] }),
+        },
         signer: origin(7),
     }
 }
@@ -93,6 +97,7 @@ fn beat() -> Ack {
             (Stream::CHAIN, digest8(Stream::CHAIN, [])),
             (store(), digest8(store(), [(origin(7), 2)])),
         ],
+        blobs: AboutBlobs::default(),
         ..ack()
     }
 }

@@ -7,6 +7,7 @@ mod conversation;
 mod epochs;
 mod forks;
 mod generations;
+mod lacking;
 mod parents;
 mod parking;
 mod persons;

@@ -29,7 +29,7 @@ pub const PERSONS: Migration = Migration {
 const NAME: &[u8] = b"Ada Lovelace of St James's Square";
 
 /// A store whose replicas all know the table.
-fn desk() -> Desk {
+pub fn desk() -> Desk {
     let mut desk = store(2);
     desk.places = desk.places.into_iter().map(|place| place.reopened(&[PERSONS])).collect();
     for at in 1..4 {
