@@ -4,6 +4,9 @@
 //! alone, in a file on a stick, and a database that somebody changed by hand admits nobody. A newer row of an origin has
 //! a higher version, and an older one never replaces it, whoever brings it.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+
 use crate::canonical::{Malformed, Reader, Writer};
 use crate::device_keys::{DeviceKeys, verify};
 use crate::origin::{
@@ -18,6 +21,33 @@ pub const PARENTS_MAX: usize = 8;
 
 /// The most streams that a cut names.
 pub const CUTS_MAX: usize = 1_024;
+
+/// Signatures of rows that are remembered, at most: half a MiB.
+const REMEMBERED_MAX: usize = 16_384;
+
+thread_local! {
+    /// What was found to be signed, by a hash over key, signature and message. All rows are looked at again whenever one
+    /// of them changes, and a chain has thousands.
+    static SIGNED: RefCell<HashSet<[u8; 32]>> = RefCell::new(HashSet::new());
+}
+
+fn is_signed(authority: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    let mut hasher = blake3::Hasher::new();
+    let name = *hasher.update(authority).update(signature).update(message).finalize().as_bytes();
+    if SIGNED.with_borrow(|signed| signed.contains(&name)) {
+        return true;
+    }
+    let is = verify(authority, message, signature);
+    if is {
+        SIGNED.with_borrow_mut(|signed| {
+            if signed.len() == REMEMBERED_MAX {
+                signed.clear();
+            }
+            signed.insert(name);
+        });
+    }
+    is
+}
 
 const TAG: &[u8] = b"selvedge/allow/2";
 const FIELDS: usize = 11;
@@ -167,7 +197,7 @@ impl Row {
     pub fn verify(&self, authority: &[u8; 32]) -> Result<(), RowError> {
         self.check()?;
         let message = self.signed_part(TAG.to_vec());
-        if verify(authority, message.so_far(), &self.signature) {
+        if is_signed(authority, message.so_far(), &self.signature) {
             Ok(())
         } else {
             Err(RowError::NotSigned { origin: self.origin, device: self.device.clone() })

@@ -4,7 +4,7 @@
 //! under the seals that came with them: a relay can carry, not forge.
 
 use crate::{
-    changelog,
+    changelog::{self, CHAIN_KEPT_EVERY},
     frame::{BLOB_HEAD_BYTES, BODY_BYTES_MAX, FRAME_ENTRIES_MAX, Frame, SIDE_BYTES_MAX},
     origin::{Origin, Stream},
     planted::{self, Fault},
@@ -68,14 +68,21 @@ impl Replica {
             last = first + entries.len() as u64 - 1;
             kept = Some(Seal { seq: last, ..seal });
         }
-        let previous = changelog::chain_at(&self.db, stream, origin, first - 1)?;
-        let seal = kept.unwrap_or_else(|| {
-            let mut chain = previous;
-            for (entry, seq) in entries.iter().zip(first..) {
-                chain = seal::next(&chain, origin, stream, seq, entry);
-            }
+        let previous = self.chain_before(stream, origin, first)?;
+        // What is asked for next is mostly what follows. Behind a long frame reading the chain again costs no more.
+        let sealed = if kept.is_none() || entries.len() as u64 <= CHAIN_KEPT_EVERY {
+            let chain = entries.iter().zip(first..).fold(previous, |chain, (entry, seq)| {
+                seal::next(&chain, origin, stream, seq, entry)
+            });
             assert!(last != head.seq || chain == head.chain, "the chain leads to its head");
             let sealed = Head { seq: last, chain };
+            self.last_cuts.borrow_mut().insert((stream, origin), sealed);
+            Some(sealed)
+        } else {
+            None
+        };
+        let seal = kept.unwrap_or_else(|| {
+            let sealed = sealed.expect("what bears no seal was chained");
             seal::make(self.keys().as_ref(), origin, stream, &sealed, SESSION_OF_ENROLLED_KEY, 0)
         });
         let blobs = side.into_iter().filter(|(seq, _)| *seq <= last).map(|(_, blob)| blob);
@@ -85,6 +92,19 @@ impl Replica {
                 frame.with_side(fitting(blobs, body))
             });
         Ok(Some(frame.expect("what lies between two kept seals fits into a frame")))
+    }
+
+    /// The chain value before an entry, from the last cut where that ended there.
+    fn chain_before(
+        &self,
+        stream: Stream,
+        origin: Origin,
+        first: u64,
+    ) -> rusqlite::Result<[u8; 32]> {
+        match self.last_cuts.borrow().get(&(stream, origin)) {
+            Some(end) if end.seq + 1 == first => Ok(end.chain),
+            _ => changelog::chain_at(&self.db, stream, origin, first - 1),
+        }
     }
 
     /// How many of these entries fit into a frame with all that lies beside them, and what that is.

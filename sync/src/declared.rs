@@ -128,14 +128,20 @@ pub struct Made {
     sql: String,
 }
 
-/// How each table was made, by its name. One question for all: SQLite goes through its whole schema to answer it.
+/// How each table was made, by its name. Two questions for all: SQLite goes through its whole schema to answer one, and
+/// would go through it once more for each table if they were joined.
 pub fn made(db: &Connection) -> rusqlite::Result<BTreeMap<String, Made>> {
-    db.prepare_cached(
-        "SELECT l.name, l.strict, m.sql FROM pragma_table_list l JOIN sqlite_schema m ON m.name = l.name
-         WHERE l.schema = 'main' AND m.type = 'table'",
-    )?
-    .query_map([], |row| Ok((row.get(0)?, Made { strict: row.get(1)?, sql: row.get(2)? })))?
-    .collect()
+    let strict: Vec<String> = db
+        .prepare_cached("SELECT name FROM pragma_table_list WHERE schema = 'main' AND strict")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    db.prepare_cached("SELECT name, sql FROM sqlite_schema WHERE type = 'table'")?
+        .query_map([], |row| {
+            let name: String = row.get(0)?;
+            let strict = strict.contains(&name);
+            Ok((name, Made { strict, sql: row.get(1)? }))
+        })?
+        .collect()
 }
 
 /// Whether a table can be carried by this rule.

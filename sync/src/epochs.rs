@@ -122,7 +122,7 @@ pub fn ended(db: &Connection) -> rusqlite::Result<Vec<Ended>> {
 /// transaction, so that a number is there as soon as its column is.
 pub fn pin(db: &Connection) -> Result<(), TableError> {
     let there = "SELECT count(*) FROM sqlite_schema WHERE name = 'sync_column'";
-    if db.query_row(there, [], |row| row.get::<_, i64>(0))? == 0 {
+    if db.prepare_cached(there)?.query_row([], |row| row.get::<_, i64>(0))? == 0 {
         return Ok(());
     }
     let epoch = current(db)?;
@@ -130,11 +130,11 @@ pub fn pin(db: &Connection) -> Result<(), TableError> {
         .prepare_cached("SELECT table_id, name FROM replicated ORDER BY table_id")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    db.execute(
+    db.prepare_cached(
         "UPDATE sync_table SET until = ?1 WHERE until IS NULL
          AND table_id NOT IN (SELECT table_id FROM replicated)",
-        [epoch],
-    )?;
+    )?
+    .execute([epoch])?;
     for (table, name) in declared {
         let columns = read_columns(db, &name)?;
         // A declaration without its table is refused when all are read.

@@ -95,6 +95,7 @@ impl Replica {
         let heads = changelog::heads(&self.db)?;
         self.heads = heads.into_iter().map(|(key, head, _)| (key, head)).collect();
         self.floors = crate::floor::all(&self.db)?;
+        self.last_cuts.borrow_mut().clear();
         self.clock.observe(now, newest);
         self.learn_who_counts()?;
         self.retry_parked()?;

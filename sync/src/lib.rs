@@ -132,6 +132,8 @@ pub mod view_tables;
 
 pub mod engine_schema;
 
+pub mod bring_up;
+
 pub mod replica;
 
 pub mod erasure;

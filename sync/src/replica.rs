@@ -7,12 +7,12 @@
 use crate::{
     allow_list::Row,
     apply::ParkedKeys,
+    bring_up::bring_up,
     capture::{self, Capture, Difference, DifferenceError, Mode, TouchedRows, hold, watch},
     changelog::{self, Appender, LogHead},
     device_keys::DeviceKeys,
-    engine_schema,
     entry::{self, Header, RowChange},
-    epochs, escrow,
+    escrow,
     evidence::{self, Ends},
     ext::Ext,
     floor::{self, Floors},
@@ -21,7 +21,7 @@ use crate::{
     identity::{Identity, Settings},
     lost::{self, LostValue},
     marking,
-    open::{self, Migration, OpenError},
+    open::{self, OpenError},
     origin::{Origin, Stream},
     origins::Origins,
     outcome::{Committed, EntryMark, WriteError, in_doubt, not_committed},
@@ -30,14 +30,16 @@ use crate::{
     person_keys::PersonKeys,
     planted::{self, Fault},
     preupdate::Hook,
-    private, register, right_moves,
+    private, right_moves,
     row_id::{self, Counter},
     tables::{self, Tables},
     value::Value,
+    version::Head,
     writer::{Writer, WriterState},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
@@ -67,6 +69,8 @@ pub struct Replica {
     /// The databases of the origins that this one goes on from, oldest first.
     pub(crate) predecessors: Vec<(PathBuf, Origin)>,
     pub(crate) floors: Floors,
+    /// Where the last frame of each log ended. A log only grows while it is open, unless a snapshot takes its place.
+    pub(crate) last_cuts: RefCell<BTreeMap<(Stream, Origin), Head>>,
     pub(crate) lineage: Lineage,
     pub(crate) parked: ParkedKeys,
     halted: Option<String>,
@@ -85,7 +89,9 @@ impl Replica {
         let failed = |cause| OpenError::Sqlite { path: path.clone(), cause };
         let mut db = open::writer(&path, vfs.as_deref(), cache_kib)?;
         let counter = Counter::default();
-        let tables = bring_up(&mut db, &path, &identity, &counter, migrations)?;
+        bring_up(&mut db, &path, identity.origin, &counter, migrations)?;
+        open::claim(&db, &path, identity.origin)?;
+        let tables = Tables::load(&db)?;
         let virtual_tables = tables::has_virtual(&db).map_err(failed)?;
         // A statement that was prepared before the hook would escape it.
         db.flush_prepared_statement_cache();
@@ -118,6 +124,7 @@ impl Replica {
             writes_anew: false,
             predecessors: Vec::new(),
             floors,
+            last_cuts: RefCell::default(),
             lineage: Lineage::default(),
             parked: ParkedKeys::new(),
             halted: None,
@@ -433,25 +440,6 @@ fn check_rights<E>(
         _ => None,
     });
     Ok(escrow::check_write(tx, &identity.holder(), identity.role, stamp, ids)?)
-}
-
-/// Gives a database the functions and tables of this build.
-fn bring_up(
-    db: &mut Connection,
-    path: &Path,
-    identity: &Identity,
-    counter: &Counter,
-    migrations: Vec<Migration>,
-) -> Result<Tables, OpenError> {
-    let failed = |cause| OpenError::Sqlite { path: path.to_owned(), cause };
-    row_id::register(db, identity.origin, counter).map_err(failed)?;
-    register::register(db).map_err(failed)?;
-    db.execute_batch(open::MIGRATIONS).map_err(failed)?;
-    let all: Vec<Migration> = engine_schema::migrations().into_iter().chain(migrations).collect();
-    counter.set(1);
-    open::migrate(db, &all, epochs::pin)?;
-    open::claim(db, path, identity.origin)?;
-    Ok(Tables::load(db)?)
 }
 
 /// The head that an entry is to follow, with its place in the log.

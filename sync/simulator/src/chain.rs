@@ -1,7 +1,8 @@
 //! The devices of a chain, admitted and tied to each other
 
+use crate::blank;
 use crate::clocks::WallClock;
-use crate::device::Device;
+use crate::device::{Device, FILE};
 use crate::dice::Dice;
 use crate::keys;
 use crate::liar::Liar;
@@ -96,6 +97,9 @@ pub fn build(size: Size, faults: Faults, dice: &Dice, trade: &Rc<dyn Trade>) -> 
         device.steps = trade.steps();
         device.version = if faults.has(Mishap::Upgrade) { 1 } else { device.steps.len() };
         device.admission = vec![office.rows[number].clone(), office.rows[hq].clone()];
+        if !faults.own_tables {
+            blank::lay(&device.drive, &device.file(FILE), device.schema());
+        }
     }
     Chain { devices, liar, rows: office.rows, authority: office.authority }
 }

@@ -173,9 +173,14 @@ impl Device {
             vfs: Some(disk::VFS.to_owned()),
             identity,
             keys,
-            migrations: self.migrations[..self.steps[self.version - 1]].to_vec(),
+            migrations: self.schema().to_vec(),
             cache_kib: CACHE_KIB,
         }
+    }
+
+    /// The migrations of the version that it runs.
+    pub fn schema(&self) -> &[Migration] {
+        &self.migrations[..self.steps[self.version - 1]]
     }
 
     /// The path of a file on its disk, as SQLite names it.

@@ -3,6 +3,7 @@
 //! It has been admitted as a pos of the first store and knows everything that an insider can know. What it sends is
 //! well formed, sealed and chained; only the right to write it is missing. All its rows bear negative amounts.
 
+use crate::blank;
 use crate::dice::Dice;
 use crate::disk;
 use crate::drive::Drive;
@@ -62,12 +63,15 @@ impl Liar {
     ) -> Liar {
         let identity =
             Identity { device, origin, role: Role::Hq, store: 0, authority: keys.public() };
+        let (drive, migrations) = (Drive::mount("liar"), trade.migrations());
+        let schema = &migrations[..trade.steps()[0]];
+        blank::lay(&drive, "/liar/replica.db", schema);
         let replica = Replica::open(Settings {
-            path: Drive::mount("liar").path("replica.db"),
+            path: drive.path("replica.db"),
             vfs: Some(disk::VFS.to_owned()),
             identity,
             keys: keys.clone(),
-            migrations: trade.migrations()[..trade.steps()[0]].to_vec(),
+            migrations: schema.to_vec(),
             cache_kib: 64,
         });
         Liar { keys, origin, trade, replica: replica.expect("a new disk takes a new database") }

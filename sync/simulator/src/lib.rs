@@ -16,6 +16,8 @@ pub mod drive;
 
 pub mod disk;
 
+pub mod blank;
+
 pub mod network;
 
 pub mod power;

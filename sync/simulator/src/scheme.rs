@@ -89,6 +89,8 @@ pub struct Faults {
     pub mode: Mode,
     /// Whether every signature is computed by everybody who looks at it.
     pub earnest_keys: bool,
+    /// Whether each device makes its own tables at its first start, instead of finding them made.
+    pub own_tables: bool,
     /// How clocks behave.
     pub clocks: ClockWorld,
     /// How often power fails.
@@ -104,6 +106,7 @@ impl Faults {
             swarm: Swarm::roll(&dice.split("swarm")),
             mode: if mode { Mode::Safety } else { Mode::Liveness },
             earnest_keys: dice.split("earnest").chance(63),
+            own_tables: dice.split("tables").chance(125),
             clocks: ClockWorld::roll(&mut dice.split("clocks")),
             supply: Supply {
                 between_ms: between_ms * i64::from(size.minutes) / 30,
@@ -118,6 +121,7 @@ impl Faults {
             swarm: Swarm::default(),
             mode: Mode::Liveness,
             earnest_keys: false,
+            own_tables: true,
             clocks: ClockWorld::Coarse,
             supply: Supply { between_ms: 0, calm_ms: 0 },
         }
@@ -186,13 +190,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seeds_differ_in_mode_clocks_and_keys() {
+    fn seeds_differ_in_mode_clocks_keys_and_tables() {
         let rolled: Vec<Faults> =
             (0..60).map(|seed| Faults::roll(&Dice::new(seed), Size::default())).collect();
-        let both: [fn(&Faults) -> bool; 3] = [
+        let both: [fn(&Faults) -> bool; 4] = [
             |faults| faults.mode == Mode::Safety,
             |faults| faults.clocks == ClockWorld::Broken,
             |faults| faults.earnest_keys,
+            |faults| faults.own_tables,
         ];
         for is in both {
             assert!((1..60).contains(&rolled.iter().filter(|faults| is(faults)).count()));

@@ -5,6 +5,7 @@
 //! heals hides what is lost, and one that never heals hides what is stuck.
 
 use crate::agenda::Agenda;
+use crate::blank;
 use crate::chain::{self, Chain};
 use crate::coverage::Coverage;
 use crate::dice::Dice;
@@ -67,6 +68,7 @@ pub fn run_trade(
     let dice = Dice::new(seed);
     drive::unmount_all();
     keys::forget_all();
+    blank::prepare(&business.migrations(), &business.steps());
     disk::seed(dice.split("sqlite"));
     let Chain { devices, mut liar, rows, authority } = chain::build(size, faults, &dice, &business);
     let luck = dice.split("luck");
