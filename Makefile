@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help planted outsider digests setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
+.PHONY: help planted planted-and-trials seeds-again outsider digests setup setup-build setup-bench setup-rivals setup-check setup-test check test bench demo pictures rows fonts \
 	format lints pure units tests binaries release simulator store-days shop licences replicas-agree screens-hold proof disk-trials some-disk-trials fuzz
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -42,7 +42,7 @@ demo: setup-build release ## build, and start a chain with one store on this des
 check: setup-check format lints pure units simulator ## the inner loop: format, lints, structure, unit tests, simulator
 	@echo "make check: all is well"
 
-test: setup-test format lints pure tests planted outsider digests store-days shop some-disk-trials licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
+test: setup-test format lints pure tests planted-and-trials outsider digests store-days shop licences replicas-agree screens-hold rows ## all of check, brokers, browser, processes, licences, the demo's story
 	@grep -E '^ +Summary ' $(TARGET)/nextest/log | tail -n 1
 
 bench: setup-rivals release ## print each figure beside its target (release build)
@@ -116,6 +116,18 @@ shop: binaries
 # Each break behind a test-only switch must be caught by a run; the table says by which seed.
 planted:
 	cargo test --quiet --release --locked -p selvedge-simulator --test planted_faults -- --nocapture
+
+# Seeds that once found a bug must find nothing any more.
+seeds-again:
+	cargo test --quiet --release --locked -p selvedge-simulator --test seeds
+
+# What takes one processor for minutes, on both.
+planted-and-trials:
+	mkdir -p $(TARGET)/nextest
+	$(MAKE) --no-print-directory some-disk-trials >$(TARGET)/nextest/trials 2>&1 & trials=$$!; \
+	planted=0; $(MAKE) --no-print-directory planted seeds-again || planted=$$?; \
+	wait $$trials || { cat $(TARGET)/nextest/trials; exit 1; }; \
+	tail -n 4 $(TARGET)/nextest/trials; exit $$planted
 
 proof: ## go on with the long proof: store-days with all faults, until it is stopped; it adds up per build
 	cargo run --quiet --release --locked -p selvedge-simulator -- --proof $(PROOF) --seeds $(PROOF_SEEDS)
