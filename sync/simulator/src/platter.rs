@@ -254,15 +254,6 @@ impl Platter {
         self.names.get(name).copied().map(FileId)
     }
 
-    /// Takes over what another platter holds under a name: durable, and no operation.
-    pub fn take_from(&mut self, other: &Platter, from: &str, name: &str) {
-        let file = other.names.get(from).expect("what is taken over is there");
-        let seen = other.files[*file].seen.clone();
-        self.files.push(File { durable: seen.clone(), seen, ..File::default() });
-        self.names.insert(name.to_owned(), self.files.len() - 1);
-        self.durable_names.insert(name.to_owned(), self.files.len() - 1);
-    }
-
     /// Creates an empty file.
     pub fn create(&mut self, name: &str) -> Result<FileId, Refusal> {
         self.step(Operation::Name)?;

@@ -1,6 +1,6 @@
 //! What happens to a disk past all writing: rot, hands, eyes
 
-use crate::platter::Platter;
+use crate::platter::{File, Platter};
 use selvedge_sync::page_sum::{self, PAGE_BYTES};
 
 impl Platter {
@@ -29,6 +29,17 @@ impl Platter {
     /// Forgets whether anybody was given such a bit, or remembers it.
     pub fn note_wrong(&self, gave: bool) {
         self.gave_wrong.set(gave);
+    }
+
+    /// Takes over what another platter holds under a name: durable, and no operation.
+    pub fn take_from(&mut self, other: &Platter, from: &str, name: &str) {
+        let file = other.names.get(from).expect("what is taken over is there");
+        let seen = other.files[*file].seen.clone();
+        let mut copy = File::default();
+        (copy.durable, copy.seen) = (seen.clone(), seen);
+        self.files.push(copy);
+        self.names.insert(name.to_owned(), self.files.len() - 1);
+        self.durable_names.insert(name.to_owned(), self.files.len() - 1);
     }
 
     /// Flips bits back where their page is still not what was written.
