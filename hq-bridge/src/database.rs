@@ -31,6 +31,7 @@ use tokio::sync::watch;
 use crate::authority::Keys;
 use crate::config::Config;
 use crate::contacts::Contacts;
+use crate::derived;
 use crate::migrations;
 
 /// HQ's database file in the data directory.
@@ -48,8 +49,11 @@ pub const STOPPED: &str = "HQ has lost a part of what it wrote itself, so it wri
 /// HQ writes no receipts, so its label is only for people.
 pub const HQ_LABEL: &str = "HQ";
 
+/// Batches of receipts for which an answer waits at most: some seconds.
+const CATCH_UP_BATCHES: u32 = 5;
+
 /// Page cache of HQ's writer: it holds every store's heads and the pages that frames touch.
-const CACHE_KIB: u32 = 64 * 1024;
+pub const CACHE_KIB: u32 = 128 * 1024;
 
 /// Why HQ's database refused. Nothing was written, unless the sentence says that this is not known.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +158,16 @@ impl Database {
         if let Database::Running { engine, .. } = self {
             engine.look_for_rot(reader);
         }
+    }
+
+    /// Derives what came in until now; leaves off after a while when that is much.
+    pub fn catch_up(&self) -> Result<(), DatabaseError> {
+        for _ in 0..CATCH_UP_BATCHES {
+            if !self.act(|replica, _| derived::catch_up(replica.db()))?? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Hands the replica to an act that reads and writes as one.
@@ -264,11 +278,21 @@ fn open_newest(config: &Config, keys: &Keys) -> Result<Replica, DatabaseError> {
         OpenError::NeedsSnapshot { .. } => DatabaseError::Refused(LOST.to_owned()),
         why => DatabaseError::of(why),
     })?;
-    if let Some(salvage) = salvage {
+    if let Some(salvage) = &salvage {
         tracing::error!(?salvage, "{}", salvage.sentence());
-        rebuilt::keep(&path, now(), &salvage).map_err(DatabaseError::of)?;
+        rebuilt::keep(&path, now(), salvage).map_err(DatabaseError::of)?;
+    }
+    keep_longer_log(replica.db())?;
+    if salvage.is_some() || !derived::is_sound(replica.db())? {
+        derived::forget(replica.db())?;
     }
     Ok(replica)
+}
+
+/// Lets HQ's log grow to 8,000 pages before they are moved into the file. A thousand devices write behind the same few
+/// thousand pages again and again: each is moved once for many commits, and the log stays below some 50 MB.
+pub fn keep_longer_log(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch("PRAGMA wal_autocheckpoint=8000")
 }
 
 /// Whether the database is there and does not even say whose it is.

@@ -67,6 +67,17 @@ pub struct Look {
     pub stores: BTreeMap<i64, StoreFreshness>,
 }
 
+impl Look {
+    /// What came from this moment on is not in the figures yet.
+    pub fn knows_until(&mut self, since: Moment) {
+        let cap = |at: &mut Option<Moment>| *at = at.map(|at| at.min(since));
+        for store in self.stores.values_mut() {
+            cap(&mut store.complete_at);
+            store.devices.iter_mut().for_each(|device| cap(&mut device.complete_at));
+        }
+    }
+}
+
 impl StoreFreshness {
     /// Why it is not synced, as a sentence; empty when it is.
     pub fn reason(&self) -> String {

@@ -14,6 +14,7 @@ use crate::condition::{self, Condition};
 use crate::contacts::Contacts;
 use crate::control_totals::{self, Checked, ControlTotal};
 use crate::database::{Database, DatabaseError, now};
+use crate::derived;
 use crate::door::Door;
 use crate::enrolment;
 use crate::fleet::{self, Fleet};
@@ -86,17 +87,29 @@ impl Hq {
         }
     }
 
-    /// As `ask`, with all that the question reads from one moment of the database.
+    /// As `ask`, with all that the question reads from one moment of the database. What is derived has caught up with
+    /// what came, or says its age.
     pub async fn answer<T, F>(self: &Arc<Hq>, question: F) -> Result<T, HqError>
     where
         T: Send + 'static,
         F: FnOnce(&Hq, &Connection) -> Result<T, DatabaseError> + Send + 'static,
     {
         self.ask(move |hq, reader| {
+            if let Err(why) = hq.catch_up(reader) {
+                tracing::error!(%why, "sums and stock did not catch up with the receipts");
+            }
             let moment = reader.unchecked_transaction()?;
             question(hq, &moment)
         })
         .await
+    }
+
+    /// Lets sums and stock catch up with the receipts, where any wait.
+    pub fn catch_up(&self, db: &Connection) -> Result<(), DatabaseError> {
+        match derived::waits_since(db)? {
+            Some(_) => self.database.catch_up(),
+            None => Ok(()),
+        }
     }
 
     /// How fresh every store is now.
@@ -104,7 +117,11 @@ impl Hq {
         let now = Moment(now().0);
         let rows = self.rows(db)?;
         let contacts = (self.contacts)(&self.database);
-        Ok(freshness::look(db, rows, &contacts, now)?)
+        let mut look = freshness::look(db, rows, &contacts, now)?;
+        if let Some(since) = derived::waits_since(db)? {
+            look.knows_until(since);
+        }
+        Ok(look)
     }
 
     /// The allow-list. To verify all its signatures takes longer than an answer may, so it is done when it has changed.

@@ -4,7 +4,10 @@ pub mod authority;
 pub mod config;
 pub mod contacts;
 pub mod migrations;
+pub mod sums;
 pub mod times;
+
+pub mod derived;
 
 pub mod database;
 
@@ -17,7 +20,6 @@ pub mod control_totals;
 pub mod enrolment;
 pub mod freshness;
 pub mod open_exceptions;
-pub mod sums;
 pub mod tokens;
 
 pub mod forks;

@@ -34,8 +34,12 @@ const ROUNDS_UNTIL_ALL: u64 = 60;
 /// How often it is kept when each store was last known whole. HQ's restart makes that at most so much older.
 const KEEP_PAUSE_S: u64 = 10;
 
-/// Rows that are applied in one transaction. Nobody stands at a till here, so it may be much: each costs a sync.
-pub const SLICE_ROWS: usize = 10_000;
+/// Rows that are applied in one transaction. Nobody stands at a till here, so it may be much: each costs a sync,
+/// and the pages behind which a thousand devices write are written once for all of them.
+pub const SLICE_ROWS: usize = 30_000;
+
+/// How often sums and stock catch up with the receipts when nobody asks for them.
+const DERIVE_PAUSE_S: u64 = 2;
 
 /// How often a restored HQ looks whether every store was heard.
 const RECALL_PAUSE_S: u64 = 5;
@@ -143,6 +147,7 @@ async fn live(config: &Config) -> Result<(), RunError> {
     let succeeds = tokio::spawn(succeed_when_heard(Arc::clone(&hq), engine.clone(), recalls));
     let checks = tokio::spawn(check_totals(Arc::clone(&hq)));
     let keeps = tokio::spawn(keep_freshness(Arc::clone(&hq)));
+    let derives = tokio::spawn(derive(Arc::clone(&hq)));
     tracing::info!(class = %keys.writer.class(), broker = %at, "HQ runs, pages at http://{address}/");
     let pages = routes::router(Arc::clone(&hq));
     let ended = axum::serve(listener, pages).with_graceful_shutdown(asked_to_end());
@@ -154,6 +159,10 @@ async fn live(config: &Config) -> Result<(), RunError> {
     succeeds.abort();
     checks.abort();
     keeps.abort();
+    derives.abort();
+    if outcome.is_ok() {
+        derive_now(&hq).await;
+    }
     drop(open);
     engine.stop();
     drop(broker);
@@ -254,6 +263,22 @@ async fn keep_freshness(hq: Arc<Hq>) {
             Ok(Err(why)) => tracing::error!(%why, "the freshness of the stores was not kept"),
             Err(why) => tracing::error!(%why, "the freshness of the stores was not kept"),
         }
+    }
+}
+
+/// Lets sums and stock catch up again and again, so that an answer waits for little.
+async fn derive(hq: Arc<Hq>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(DERIVE_PAUSE_S)).await;
+        derive_now(&hq).await;
+    }
+}
+
+/// Sums and stock catch up. What is left after a while is left for the next time: frames come first.
+async fn derive_now(hq: &Arc<Hq>) {
+    let asked = hq.ask(|hq, reader| hq.catch_up(reader));
+    if let Err(why) = asked.await {
+        tracing::error!(%why, "sums and stock did not catch up with the receipts");
     }
 }
 

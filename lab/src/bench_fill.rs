@@ -150,6 +150,11 @@ fn write_rows(
     .execute((receipt, total))?;
     tx.prepare_cached("INSERT INTO hq_receipt_arrival (receipt, store, at) VALUES (?1, ?2, ?3)")?
         .execute((receipt, store, now.0))?;
+    let arrival = tx.last_insert_rowid();
+    tx.prepare_cached("INSERT INTO hq_arrival_of_receipt (receipt, arrival) VALUES (?1, ?2)")?
+        .execute((receipt, arrival))?;
+    tx.prepare_cached("INSERT INTO hq_arrival_of_store (store, arrival) VALUES (?1, ?2)")?
+        .execute((store, arrival))?;
     Ok(())
 }
 
@@ -183,5 +188,6 @@ fn write_sums(db: &Connection, sums: &Sums) -> rusqlite::Result<()> {
         )?
         .execute((day, device, receipts, sales, tax, newest))?;
     }
+    tx.execute("UPDATE hq_derived SET upto = (SELECT max(arrival) FROM hq_receipt_arrival)", [])?;
     tx.commit()
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::database::DatabaseError;
+use crate::derived;
 use crate::page::Page;
 use crate::rest::answers::{self, ApiError, ErrorBody, Freshness, Listing};
 use crate::rest::cursors::{self, List};
@@ -126,7 +127,7 @@ pub async fn list(
             let place = match (arrivals.last(), since) {
                 (Some(last), _) => [last.0, 0],
                 (None, Since::Place(place)) => place,
-                (None, Since::Moment(_)) => [newest_arrival(db)?, 0],
+                (None, Since::Moment(_)) => [derived::upto(db)?, 0],
             };
             let mut rows = Vec::with_capacity(arrivals.len());
             for (_, receipt, received_at) in arrivals {
@@ -157,7 +158,10 @@ pub async fn one(
         .answer(move |hq, db| {
             let look = hq.look(db)?;
             let received: Option<i64> = db
-                .prepare_cached("SELECT at FROM hq_receipt_arrival WHERE receipt = ?1")?
+                .prepare_cached(
+                    "SELECT a.at FROM hq_arrival_of_receipt r
+                     JOIN hq_receipt_arrival a ON a.arrival = r.arrival WHERE r.receipt = ?1",
+                )?
                 .query_row([id], |row| row.get(0))
                 .optional()?;
             match received {
@@ -187,12 +191,15 @@ fn arrivals(
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     if stores.is_empty() {
         let mut all = db.prepare_cached(
-            "SELECT arrival, receipt, at FROM hq_receipt_arrival WHERE arrival > ?1 ORDER BY arrival LIMIT ?2",
+            "SELECT arrival, receipt, at FROM hq_receipt_arrival
+             WHERE arrival > ?1 AND arrival <= ?2 ORDER BY arrival LIMIT ?3",
         )?;
-        return all.query_map((after, limit), read)?.collect();
+        return all.query_map((after, derived::upto(db)?, limit), read)?.collect();
     }
     let mut of_store = db.prepare_cached(
-        "SELECT arrival, receipt, at FROM hq_receipt_arrival WHERE store = ?1 AND arrival > ?2 ORDER BY arrival LIMIT ?3",
+        "SELECT a.arrival, a.receipt, a.at FROM hq_arrival_of_store s
+         JOIN hq_receipt_arrival a ON a.arrival = s.arrival
+         WHERE s.store = ?1 AND s.arrival > ?2 ORDER BY s.arrival LIMIT ?3",
     )?;
     let mut found: Vec<Arrival> = Vec::new();
     for store in stores {
@@ -205,20 +212,22 @@ fn arrivals(
     Ok(found)
 }
 
-/// The place before the first receipt that came at this moment or later. The moments only rise.
+/// The place before the first receipt that came at this moment or later. The moments only rise, so halves do.
 fn before(db: &Connection, at: Moment) -> rusqlite::Result<i64> {
-    let first: Option<i64> = db
-        .prepare_cached(
-            "SELECT arrival FROM hq_receipt_arrival WHERE at >= ?1 ORDER BY at, arrival LIMIT 1",
-        )?
-        .query_row([at], |row| row.get(0))
-        .optional()?;
-    first.map_or_else(|| newest_arrival(db), |first| Ok(first - 1))
-}
-
-fn newest_arrival(db: &Connection) -> rusqlite::Result<i64> {
-    db.prepare_cached("SELECT coalesce(max(arrival), 0) FROM hq_receipt_arrival")?
-        .query_row([], |row| row.get(0))
+    let mut came = db.prepare_cached(
+        "SELECT arrival, at < ?2 FROM hq_receipt_arrival WHERE arrival <= ?1 ORDER BY arrival DESC LIMIT 1",
+    )?;
+    let (mut earlier, mut last) = (0, derived::upto(db)?);
+    while earlier < last {
+        let middle = earlier + (last - earlier + 1) / 2;
+        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?));
+        match came.query_row((middle, at), read).optional()? {
+            Some((arrival, false)) if arrival > earlier => last = arrival - 1,
+            // It came earlier, or nothing came in between.
+            _ => earlier = middle,
+        }
+    }
+    Ok(earlier)
 }
 
 /// One receipt as it leaves the house. What a device wrote is shown as it is, were it never so odd.

@@ -137,8 +137,9 @@ fn a_clock_that_goes_back_loses_no_arrival() {
     arrive(&db, 5, 1, 1);
     db.execute("UPDATE hq_receipt_arrival SET at = 9000000000000", []).unwrap();
     arrive(&db, 5, 2, 1);
+    assert_eq!(served.get("/v1/receipts").column("received_at")[1], "2255-03-14T16:00:00.000Z");
     let at: i64 =
-        db.query_row("SELECT max(at) FROM hq_receipt_arrival", [], |row| row.get(0)).unwrap();
+        db.query_row("SELECT min(at) FROM hq_receipt_arrival", [], |row| row.get(0)).unwrap();
     assert_eq!(at, 9_000_000_000_000, "HQ's own order only rises");
 }
 
@@ -149,10 +150,15 @@ fn a_balance_that_changes_comes_again_with_what_it_is_now() {
     let db = served.hand();
     let mut cursor = String::new();
     assert_eq!(read_on(&served, "/v1/stock?", "sku", &mut cursor, 1), ["1001"]);
-    db.execute("UPDATE stock_balance SET on_hand = on_hand - 1 WHERE sku = 1001", []).unwrap();
+    sell(&db, 1, 1001);
     assert_eq!(read_on(&served, "/v1/stock?", "sku", &mut cursor, 9), ["1002", "1001"]);
     assert!(read_on(&served, "/v1/stock?", "sku", &mut cursor, 9).is_empty());
-    db.execute("UPDATE stock_balance SET on_hand = on_hand - 1 WHERE sku = 1001", []).unwrap();
+    db.execute(
+        "INSERT INTO stock_movement (id, store, sku, quantity, reason, at)
+         VALUES (5 << 40 | 9, 1, 1001, -1, 'correction', 0)",
+        [],
+    )
+    .unwrap();
     let news = served.get(&format!("/v1/stock?changed_since={cursor}")).json();
     assert_eq!((&news["rows"][0]["sku"], &news["rows"][0]["on_hand"]), (&"1001".into(), &8.into()));
     let mut asked = String::new();
@@ -160,6 +166,35 @@ fn a_balance_that_changes_comes_again_with_what_it_is_now() {
     let pages: Vec<Vec<String>> =
         (0..5).map(|_| read_on(&served, path, "store", &mut asked, 1)).collect();
     assert_eq!(pages.concat(), ["1", "2", "1", "2"], "a row for each SKU and store");
+}
+
+/// A receipt with a line.
+fn sell(db: &Connection, no: i64, sku: i64) {
+    arrive(db, 5, no, 1);
+    let line = "INSERT INTO receipt_line (receipt, no, sku, quantity, unit_minor, tax_class)
+                VALUES (5 << 40 | ?1, 1, ?2, 1, 1200, 1)";
+    db.execute(line, [no, sku]).unwrap();
+}
+
+// A page that is not current says its age.
+#[test]
+fn what_cannot_catch_up_says_how_old_it_is() {
+    let desk = Desk::stocked();
+    desk.admit("s0001-p01", 1, None).unwrap();
+    let served = Served::new(&desk);
+    served.hear(&[("s0001-p01", 0)]);
+    let db = served.hand();
+    arrive(&db, 5, 1, 1);
+    let long_ago = "1970-01-01T00:00:01.000Z";
+    db.execute("UPDATE hq_receipt_arrival SET at = 1000", []).unwrap();
+    // Somebody holds the database.
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let held = served.get("/v1/receipts?store=1").json();
+    assert_eq!((&held["as_of"], held["rows"].as_array().unwrap().len()), (&long_ago.into(), 0));
+    db.execute_batch("ROLLBACK").unwrap();
+    let free = served.get("/v1/receipts?store=1").json();
+    assert_eq!(free["rows"].as_array().unwrap().len(), 1);
+    assert_ne!(free["as_of"], long_ago);
 }
 
 #[test]

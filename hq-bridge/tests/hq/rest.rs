@@ -198,7 +198,12 @@ fn stock_tells_sold_out_from_unknown_and_says_how_old_it_is() {
 
     // The last one goes, and the row stays.
     let db = served.hand();
-    db.execute("UPDATE stock_balance SET on_hand = 0 WHERE store = 1 AND sku = 1001", []).unwrap();
+    db.execute(
+        "INSERT INTO stock_movement (id, store, sku, quantity, reason, at)
+         VALUES (5 << 40 | 9, 1, 1001, -8, 'correction', 0)",
+        [],
+    )
+    .unwrap();
     let list = served.get("/v1/stock?store=1").json();
     let row = list["rows"].as_array().unwrap().iter().find(|row| row["sku"] == "1001").unwrap();
     assert_eq!(row["on_hand"], 0);

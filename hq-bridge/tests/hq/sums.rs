@@ -1,6 +1,8 @@
 //! Sums that are kept as receipts come in
 
+use hq_bridge::derived;
 use hq_bridge::sums::{self, Sum};
+use rusqlite::Connection;
 use selvedge_domain::grand_totals;
 use selvedge_domain::moment::Moment;
 use selvedge_domain::money::Money;
@@ -21,6 +23,7 @@ fn kept_sums_are_what_the_receipts_come_to() {
         talk(&mut hq, pos);
     }
     let db = hq.replica.db();
+    assert!(!derived::catch_up(db).unwrap(), "so few are one batch");
     let kept = sums::ever(db).unwrap();
     for pos in &pos {
         let origin = pos.replica.identity().origin.get();
@@ -49,6 +52,7 @@ fn an_absurd_receipt_is_taken_and_the_sum_stays_at_its_end() {
         )
         .unwrap();
     }
+    derived::catch_up(&db).unwrap();
     let sum = sums::ever(&db).unwrap()[&9];
     assert_eq!((sum.receipts, sum.sales), (6, Money(i64::MAX)));
     assert_eq!(sum.and(Sum { sales: Money(1), ..Sum::default() }).sales, Money(i64::MAX));
@@ -62,6 +66,7 @@ fn an_hq_from_before_adds_up_what_it_has() {
     for no in 1..=3 {
         arrive(&db, 9, no, 1);
     }
+    derived::catch_up(&db).unwrap();
     let before = sums::ever(&db).unwrap();
     // The schema of before, with receipts in it.
     let own: Vec<(String, String)> = db
@@ -77,8 +82,97 @@ fn an_hq_from_before_adds_up_what_it_has() {
             db.execute_batch(&format!("DROP {kind} IF EXISTS {name}")).unwrap();
         }
     }
-    db.execute_batch("DELETE FROM sync_migration WHERE name = 'hq_0001_reading'").unwrap();
+    // Of the trade's own, what HQ derives by itself.
+    db.execute_batch(&lines_take_stock()).unwrap();
+    db.execute_batch("DELETE FROM sync_migration WHERE name GLOB 'hq_*'").unwrap();
     drop(db);
     let reader = desk.database().reader().unwrap();
     assert_eq!(sums::ever(&reader).unwrap(), before);
+}
+
+/// The trigger of the trade that HQ does without.
+fn lines_take_stock() -> String {
+    let (_, sql) =
+        selvedge_domain::migrations::ALL.iter().find(|(name, _)| name.contains("sales")).unwrap();
+    sql[sql.find("CREATE TRIGGER receipt_line_takes_stock").unwrap()..].to_owned()
+}
+
+/// What HQ holds of stock, and what its facts come to.
+fn stock_differs(db: &Connection) -> bool {
+    let sql = "SELECT EXISTS (SELECT store, sku, sum(quantity) FROM
+                   (SELECT store, sku, quantity FROM stock_movement UNION ALL
+                    SELECT store, sku, -quantity FROM receipt_line JOIN receipt ON id = receipt)
+                 GROUP BY store, sku EXCEPT SELECT store, sku, on_hand FROM stock_balance)";
+    db.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// A receipt with a line.
+fn sell(db: &Connection, origin: i64, no: i64) {
+    arrive(db, origin, no, 1);
+    let line = "INSERT INTO receipt_line (receipt, no, sku, quantity, unit_minor, tax_class)
+                VALUES (?1 << 40 | ?2, 1, 1001 + ?2 % 2, 1, 1200, 1)";
+    db.execute(line, [origin, no]).unwrap();
+}
+
+#[test]
+fn a_receipt_counts_once_however_the_batches_fall_and_wherever_one_breaks_off() {
+    let desk = Desk::stocked();
+    drop(desk.database());
+    let db = selvedge_sync::open::by_hand(&desk.file()).unwrap();
+    for no in 1..=30 {
+        sell(&db, 2 + no % 3, no);
+        // One that was parked comes late, far behind the others of its device.
+        if no == 20 {
+            sell(&db, 3, 900_000);
+        }
+        match no % 7 {
+            0 => assert!(!derived::catch_up(&db).unwrap()),
+            3 => {
+                let tx = db.unchecked_transaction().unwrap();
+                assert!(derived::catch_up(&db).is_err(), "a transaction is open");
+                tx.rollback().unwrap();
+            }
+            _ => {}
+        }
+    }
+    assert!(derived::waits_since(&db).unwrap().is_some() && stock_differs(&db));
+    derived::catch_up(&db).unwrap();
+    assert_eq!((derived::waiting(&db).unwrap(), derived::upto(&db).unwrap()), (0, 31));
+    let receipts: i64 = sums::ever(&db).unwrap().values().map(|sum| sum.receipts).sum();
+    assert_eq!(receipts, 31);
+    assert!(!stock_differs(&db));
+}
+
+#[test]
+fn what_was_derived_of_another_database_is_derived_anew() {
+    let desk = Desk::stocked();
+    drop(desk.database());
+    let db = selvedge_sync::open::by_hand(&desk.file()).unwrap();
+    (1..=9).for_each(|no| sell(&db, 5, no));
+    derived::catch_up(&db).unwrap();
+    let right = sums::ever(&db).unwrap();
+    // As it is made anew: rows of the old one come along, its state too, and a receipt is not there any more.
+    db.execute_batch(
+        "INSERT INTO hq_derived VALUES (x'00', 7);
+         UPDATE hq_receipt_sum SET receipts = receipts * 2;
+         UPDATE stock_balance SET on_hand = 77;
+         INSERT INTO hq_receipt_arrival (receipt, store, at) SELECT receipt, store, at FROM hq_receipt_arrival;
+         INSERT INTO hq_receipt_arrival (receipt, store, at) VALUES (404, 1, 0);
+         DELETE FROM hq_receipt_arrival WHERE arrival = 1;",
+    )
+    .unwrap();
+    drop(db);
+    let database = desk.database();
+    database.catch_up().unwrap();
+    let reader = database.reader().unwrap();
+    assert_eq!(sums::ever(&reader).unwrap(), right);
+    assert!(!stock_differs(&reader));
+    let told: i64 = reader
+        .query_row(
+            "SELECT count(*) FROM hq_stock_change JOIN stock_balance USING (store, sku)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(told, 2, "whoever follows the stock hears of every balance again");
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use expect_test::expect;
 use hq_bridge::control_totals::ControlTotal;
+use hq_bridge::derived;
 use hq_bridge::figures;
 use hq_bridge::hq;
 use hq_bridge::import::FileKind;
@@ -51,7 +52,9 @@ fn by_hand(desk: &Desk, sql: &str) {
 #[test]
 fn hq_holds_every_receipt_and_moves_each_sku_of_each_receipt() {
     let desk = sold();
-    let reader = desk.database().reader().unwrap();
+    let database = desk.database();
+    database.catch_up().unwrap();
+    let reader = database.reader().unwrap();
     let count = |table: &str| -> i64 {
         reader.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     };
@@ -78,6 +81,7 @@ fn what_hq_hears_again_is_counted_once() {
     let held: i64 =
         hq.replica.db().query_row("SELECT count(*) FROM receipt", [], |row| row.get(0)).unwrap();
     assert_eq!(held, 1);
+    derived::catch_up(hq.replica.db()).unwrap();
     assert_eq!(stock::on_hand(hq.replica.db(), 1, 1001).unwrap(), 9);
 }
 
