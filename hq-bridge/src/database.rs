@@ -41,7 +41,7 @@ pub const DATABASE_FILE: &str = "hq.db";
 const FIRST_GENERATION: u32 = 0;
 
 /// What is left when too much of the database has rotted.
-const LOST: &str = "HQ's database was damaged so badly that it cannot be built anew: put the newest backup of `data` back, then give `hq-bridge succeed`; the stores give back what came after it";
+const LOST: &str = "HQ's database was damaged so badly that it cannot be built anew: put the newest backup of `data` back, name the second copy in the settings if one is kept, and give `hq-bridge succeed`: that copy and the stores give back what came after the backup";
 
 /// Why an HQ whose own past is not whole writes nothing, and what to do.
 pub const STOPPED: &str = "HQ has lost a part of what it wrote itself, so it writes nothing: end it and give `hq-bridge succeed`, and the stores give that part back";

@@ -11,6 +11,7 @@ use crate::{
     origin::{Origin, Stream},
     planted::{self, Fault},
     private,
+    rule::StreamRule,
     tables::Tables,
     value::{Borrowed, Kind},
     wire::{Given, Hash},
@@ -57,6 +58,41 @@ pub(crate) fn note(
                 "INSERT OR IGNORE INTO sync_lacking (hash, origin, stream, seq) VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute((hash, origin.get(), stream.number(), seq.cast_signed()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lists what rows name and what is not here: of what was trimmed no entry says it any more. Such a blob belongs to no
+/// entry of this log, so it travels in no frame, and its place is entry 0 of the device itself.
+pub(crate) fn note_rows(
+    db: &Connection,
+    tables: &Tables,
+    (own, store): (Origin, u32),
+) -> rusqlite::Result<()> {
+    for table in tables.all() {
+        let key = table.layout.key.first().map(|at| &table.columns[*at]);
+        let of_writer = key.map(|key| {
+            format!("ifnull((SELECT store FROM allow_list WHERE origin = \"{key}\" >> 40), 0)")
+        });
+        let stream = match table.stream {
+            StreamRule::Chain => "0".to_owned(),
+            StreamRule::By(column) => format!("\"{}\"", table.columns[column]),
+            // At HQ the number of the row tells who wrote it.
+            StreamRule::Store if store == 0 => of_writer.unwrap_or_else(|| "0".to_owned()),
+            StreamRule::Store => store.to_string(),
+        };
+        let live = (0..table.columns.len()).filter(|at| table.places[*at].is_some());
+        for column in live.filter(|at| table.layout.kinds[*at] == Kind::Private) {
+            let (name, column) = (&table.name, &table.columns[column]);
+            db.execute(
+                &format!(
+                    "INSERT OR IGNORE INTO sync_lacking (hash, origin, stream, seq)
+                     SELECT \"{column}\", ?1, {stream}, 0 FROM \"{name}\" WHERE length(\"{column}\") = 32
+                     AND \"{column}\" NOT IN (SELECT hash FROM private_blob)"
+                ),
+                [own.get()],
+            )?;
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ use crate::{
     planted::{self, Fault},
     replica::Replica,
     rot::{beside, mark_beside},
-    salvage::{Copied, legible},
+    salvage::{BLOBS, Copied, legible},
     seal::Seal,
     take_in::{careful, park},
     version::first8,
@@ -48,6 +48,9 @@ pub struct Salvage {
     pub torn_tables: Vec<String>,
     /// Whether not even the list of lanes did read.
     pub is_blind: bool,
+    /// Whether rows of the trade are missing that the log here does not give back: the device goes on under another
+    /// origin, with a snapshot.
+    pub is_torn: bool,
 }
 
 /// Entries that did not read.
@@ -90,10 +93,16 @@ pub fn open(settings: impl Fn() -> Settings) -> Result<(Replica, Option<Salvage>
     // Two processes that build at once would take each other's files away.
     let held = alone()?;
     let new = beside(&path, ".new");
-    for ending in ["", "-wal", "-shm"] {
-        remove(&beside(&new, ending)).map_err(failed)?;
-    }
-    let salvage = build(&path, Settings { path: new.clone(), ..settings() })?;
+    clear(&new).map_err(failed)?;
+    let to_new = || Settings { path: new.clone(), ..settings() };
+    let salvage = match build_from(&path, to_new(), Torn::Refused) {
+        // HQ has no parent that could give it a snapshot.
+        Err(OpenError::NeedsSnapshot { .. }) if settings().identity.role != Role::Hq => {
+            clear(&new).map_err(failed)?;
+            build_from(&path, to_new(), Torn::Left)?
+        }
+        built => built?,
+    };
     sync_folder(&path).map_err(failed)?;
     fs::rename(&new, beside(&path, ".ready")).map_err(failed)?;
     take_place(&path).map_err(failed)?;
@@ -134,6 +143,11 @@ fn remove(path: &PathBuf) -> io::Result<()> {
     }
 }
 
+/// Removes a database that was begun.
+fn clear(new: &Path) -> io::Result<()> {
+    ["", "-wal", "-shm"].into_iter().try_for_each(|ending| remove(&beside(new, ending)))
+}
+
 /// Names are durable once their folder is.
 fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
@@ -142,8 +156,22 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// What is done where the log does not reach back to what a torn table held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Torn {
+    /// Nothing is built.
+    Refused,
+    /// What reads is kept as that of a device that was set back: it gets another origin, and under that one a snapshot
+    /// from its parent. What nobody had of its own entries is written anew then.
+    Left,
+}
+
 /// Builds a new database at the path of the settings from a rotten one, and closes it.
 pub fn build(rotten: &Path, settings: Settings) -> Result<Salvage, OpenError> {
+    build_from(rotten, settings, Torn::Refused)
+}
+
+fn build_from(rotten: &Path, settings: Settings, torn: Torn) -> Result<Salvage, OpenError> {
     let path = settings.path.clone();
     let failed = |cause| OpenError::Sqlite { path: path.clone(), cause };
     let old = open::salvage(rotten, settings.vfs.as_deref())?;
@@ -161,14 +189,23 @@ pub fn build(rotten: &Path, settings: Settings) -> Result<Salvage, OpenError> {
     }
     salvage.add(new.salvage_tables(&old, is_trimmed).map_err(failed)?);
     if is_trimmed && !salvage.torn_tables.is_empty() {
-        return Err(OpenError::NeedsSnapshot { path: rotten.to_owned() });
+        salvage.is_torn = salvage.torn_tables != [BLOBS];
+        let log_is_torn = salvage.torn_tables.iter().any(|table| table.starts_with("sync_"));
+        if salvage.is_torn && (torn == Torn::Refused || log_is_torn) {
+            return Err(OpenError::NeedsSnapshot { path: rotten.to_owned() });
+        }
+        new.list_lacking().map_err(failed)?;
     }
     let own = new.identity().origin;
-    if !salvage.has_all_of(own) {
+    if salvage.is_torn {
+        new.mark_torn().map_err(failed)?;
+    }
+    if salvage.is_torn || !salvage.has_all_of(own) {
         // Whoever has heard of what is missing here would see other entries under the same numbers.
-        let newest = new.heads.iter().filter(|((_, origin), _)| *origin == own);
+        let heads = changelog::heads(&new.db).map_err(failed)?;
+        let newest = heads.iter().filter(|((_, origin), ..)| *origin == own);
         let ticket =
-            newest.fold(1, |ticket, (_, head)| ticket ^ u64::from_be_bytes(first8(&head.chain)));
+            newest.fold(1, |ticket, (_, head, _)| ticket ^ u64::from_be_bytes(first8(&head.chain)));
         new.stop_writing(WriterState::Stale, ticket).map_err(failed)?;
     }
     let emptied = new.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));

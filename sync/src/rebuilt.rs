@@ -22,7 +22,9 @@ impl Salvage {
     /// What was lost and what becomes of it, in one sentence.
     pub fn sentence(&self) -> String {
         let whole = !self.is_blind && self.missing.is_empty() && self.torn_tables.is_empty();
-        let what = if whole {
+        let what = if self.is_torn {
+            "it takes no writes until its parent has given it another origin and all that it needs"
+        } else if whole {
             "nothing of it was lost"
         } else {
             "what could not be read comes from the other devices"

@@ -3,7 +3,7 @@
 //! What no log brings back is copied table by table. A table is read from its beginning, and where a page of it does not
 //! read, from its end too: so what lies on that page is lost, and not all that lies behind it.
 
-use crate::{page_check, replica::Replica};
+use crate::{changelog, floor, lacking, page_check, replica::Replica};
 use rusqlite::{Connection, ErrorCode, config::DbConfig, types::Value};
 use std::collections::BTreeSet;
 
@@ -28,7 +28,10 @@ const MADE_AGAIN: [&str; 16] = [
 ];
 
 /// Where sealed blobs lie.
-const BLOBS: &str = "private_blob";
+pub(crate) const BLOBS: &str = "private_blob";
+
+/// Under this name a database says that rows of it are missing.
+const TORN: &str = "torn";
 
 /// What tables have given.
 #[derive(Debug, Default)]
@@ -51,6 +54,33 @@ impl Replica {
     /// Copies sealed blobs, which lie beside the log.
     pub(crate) fn salvage_blobs(&mut self, old: &Connection) -> rusqlite::Result<Copied> {
         self.salvage_each(old, vec![BLOBS.to_owned()])
+    }
+
+    /// Lists which blobs did not read, where the log does not reach back to all entries.
+    pub(crate) fn list_lacking(&mut self) -> rusqlite::Result<()> {
+        let (tables, own) = (self.tables.clone(), (self.identity.origin, self.identity.store));
+        self.keep_house(|db| {
+            for ((stream, origin), head, _) in changelog::heads(db)? {
+                for seq in floor::floor(db, stream, origin)?.seq + 1..=head.seq {
+                    let entry = changelog::read(db, stream, origin, seq, 1, u64::MAX)?.pop();
+                    if let Some(entry) = entry {
+                        lacking::note(db, &tables, (origin, stream, seq), &entry)?;
+                    }
+                }
+            }
+            lacking::note_rows(db, &tables, own)
+        })
+    }
+
+    /// From now on nobody is given a snapshot from here: rows of it are missing.
+    pub(crate) fn mark_torn(&mut self) -> rusqlite::Result<()> {
+        let sql = "INSERT OR REPLACE INTO sync_meta (name, value) VALUES (?1, 1)";
+        self.keep_house(|db| db.execute(sql, [TORN]).map(drop))
+    }
+
+    /// Whether rows are missing here, with their log.
+    pub(crate) fn is_torn(&self) -> rusqlite::Result<bool> {
+        self.db.prepare_cached("SELECT 1 FROM sync_meta WHERE name = ?1")?.exists([TORN])
     }
 
     /// Copies what is not replicated and did not come back with the log; all that there is where that is trimmed.

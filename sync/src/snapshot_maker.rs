@@ -105,6 +105,11 @@ pub enum MakeError {
     /// HQ has not admitted this device, so nobody would believe it.
     #[error("no snapshot can be made before HQ's row of this device is here")]
     NotAdmitted,
+    /// Rows are missing here.
+    #[error(
+        "no snapshot can be made: the database of this device has rotted, and its new one is not here yet"
+    )]
+    Torn,
     /// A row cannot be carried.
     #[error("no snapshot can be made: {0}")]
     Row(String),
@@ -116,7 +121,9 @@ impl MakeError {
         match self {
             MakeError::Open(cause) => cause.is_rot(),
             MakeError::Sqlite(cause) => page_check::is_rot(cause),
-            MakeError::Whose(_) | MakeError::NotAdmitted | MakeError::Row(_) => false,
+            MakeError::Whose(_) | MakeError::NotAdmitted | MakeError::Torn | MakeError::Row(_) => {
+                false
+            }
         }
     }
 }
@@ -124,6 +131,9 @@ impl MakeError {
 impl Making {
     /// Takes hold of this moment of the database.
     pub fn begin(replica: &Replica, rack: &Rack, store: u32) -> Result<Making, MakeError> {
+        if replica.is_torn()? {
+            return Err(MakeError::Torn);
+        }
         let own = replica.identity().origin;
         let maker = replica.known(own).ok_or(MakeError::NotAdmitted)?.to_bytes();
         let db = replica.reader()?;

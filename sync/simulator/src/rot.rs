@@ -73,11 +73,12 @@ impl Stage {
             .prepare_cached(OWNER)
             .and_then(|mut owner| owner.query_map([page], |row| row.get(0))?.collect());
         let Ok(owners) = owner else { return };
-        // Where the log does not reach back to the first entry, tables are nowhere else either.
+        // Where the log does not reach back to the first entry, tables are nowhere else either. Others give blobs back.
         let sql = "SELECT count(*) FROM sync_floor";
         let floors: rusqlite::Result<i64> =
             running.replica.db().query_row(sql, [], |row| row.get(0));
-        if floors.is_ok_and(|floors| floors > 0) && !owners.is_empty() {
+        let is_blobs = |owner: &String| owner.contains("private_blob");
+        if floors.is_ok_and(|floors| floors > 0) && !owners.iter().all(is_blobs) {
             return;
         }
         let is_spared = |owner: &String| {

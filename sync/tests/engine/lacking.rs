@@ -1,11 +1,14 @@
 //! Sealed names that were lost are asked for and given
 
-use crate::desk::{Desk, Place, row};
+use crate::compaction::keep_twice;
+use crate::desk::{Desk, Place, row, store_stream};
 use crate::persons::{PERSONS, desk, enrol};
+use crate::snapshots::{brisk, with_settings};
 #[cfg(feature = "planted")]
 use selvedge_sync::planted::{self, Fault};
 use selvedge_sync::{
     hlc::{Millis, Stamp},
+    open::Migration,
     origin::Role,
     page_sum::PAGE_BYTES,
     private, rot,
@@ -37,10 +40,16 @@ fn enrolled() -> Desk {
 
 /// A page of names rots at a place, which is built anew.
 fn rot_at(desk: &mut Desk, at: usize) {
+    rot_in(desk, at, ("private_blob", 2), &[PERSONS]);
+}
+
+/// The same of any table: its page with this place among those that hold rows.
+pub fn rot_in(desk: &mut Desk, at: usize, (table, nth): (&str, i64), newer: &[Migration]) {
     let place = desk.places.remove(at);
-    let leaves = "SELECT pageno FROM dbstat WHERE name = 'private_blob' AND pagetype = 'leaf'
-                  ORDER BY path LIMIT 1 OFFSET 2";
-    let page = count(&place, leaves) as u64;
+    let leaves = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf'
+                  ORDER BY path LIMIT 1 OFFSET ?2";
+    let page: i64 = place.replica.db().query_row(leaves, (table, nth), |row| row.get(0)).unwrap();
+    let page = page.cast_unsigned();
     let (row, dir) = (place.row.clone(), place.left());
     let path = dir.path().join("store.db");
     let file = fs::File::options().read(true).write(true).open(&path).unwrap();
@@ -48,7 +57,7 @@ fn rot_at(desk: &mut Desk, at: usize) {
     file.read_exact_at(&mut byte, place).unwrap();
     file.write_all_at(&[byte[0] ^ 0x20], place).unwrap();
     fs::write(rot::mark_beside(&path), "").unwrap();
-    desk.places.insert(at, Place::started_with(dir, row, &[PERSONS]));
+    desk.places.insert(at, Place::started_with(dir, row, newer));
 }
 
 /// How many names a back office has some time after a page of them has rotted.
@@ -87,6 +96,21 @@ fn only_the_names_of_a_rotten_page_are_lost_and_others_give_them_back() {
     assert_eq!(count(&desk.places[1], NAMES), PERSONS_THERE);
     assert_eq!(count(&desk.places[1], "SELECT count(*) FROM sync_lacking"), 0);
     assert!(desk.events.is_empty(), "{:?}", desk.events);
+}
+
+#[test]
+fn names_whose_entries_are_trimmed_are_given_back_too() {
+    let mut desk = with_settings(enrolled(), brisk);
+    keep_twice(&mut desk, &brisk(false));
+    desk.pass(120_000);
+    let pos = desk.places[2].row.origin;
+    assert!(desk.places[2].replica.floor(store_stream(), pos) > 100);
+    rot_at(&mut desk, 2);
+    let lacking = count(&desk.places[2], "SELECT count(*) FROM sync_lacking");
+    assert!((10..60).contains(&lacking), "{lacking} names lay on one page");
+    desk.cable(2, true);
+    desk.pass(25_000);
+    assert_eq!(count(&desk.places[2], NAMES), PERSONS_THERE);
 }
 
 // HQ got the entries while the back office had no names to send with them.

@@ -1,11 +1,13 @@
 //! A device that was set back loses nothing that it had sold
 
 use crate::compaction::keep_twice;
-use crate::desk::{Desk, Place, store_stream};
+use crate::desk::{Desk, Place, authority, store_stream};
 use crate::forks::{equal, restart, sell, store_with_spares, sum, swap};
+use crate::lacking::rot_in;
 use crate::persons::{PERSONS, enrol};
 use crate::snapshots::{brisk, with_settings};
-use selvedge_sync::origin::Origin;
+use selvedge_sync::allow_list::Row;
+use selvedge_sync::origin::{Origin, Role};
 use selvedge_sync::talk::{Event, Input};
 use selvedge_sync::writer::WriterState;
 
@@ -61,6 +63,52 @@ fn what_it_sold_on_the_old_disk_is_written_anew_though_nobody_has_the_log_beside
     sell(&mut desk, POS, 1);
     desk.pass(5_000);
     equal(&desk);
+}
+
+/// A place whose log is trimmed loses a page of its trade.
+fn rotten_behind_the_log(at: usize) -> Desk {
+    let mut desk = with_settings(store_with_spares(1), brisk);
+    let spare =
+        Row::spare(Origin::new(111).unwrap(), 1, Role::BackOffice, "R2", authority().as_ref());
+    desk.places[HQ].admit(2, &spare);
+    desk.tell(HQ, Input::Wrote);
+    desk.pass(2_000);
+    for no in 0..40 {
+        sell(&mut desk, POS, 1 + no % 2);
+        desk.pass(300);
+    }
+    sell(&mut desk, OFFICE, 3);
+    keep_twice(&mut desk, &brisk(false));
+    desk.pass(120_000);
+    let pos = desk.places[POS].row.origin;
+    assert!(desk.places[at].replica.floor(store_stream(), pos) > 10);
+    desk.cable(at, false);
+    desk.places[at].act(6, &[(7, -1)]);
+    desk.places[at].act(6, &[(8, -2)]);
+    rot_in(&mut desk, at, ("part", 0), &[]);
+    desk
+}
+
+#[test]
+fn a_rotten_database_whose_log_is_trimmed_goes_on_with_a_snapshot_under_another_origin() {
+    for (at, origin) in [(POS, 101), (OFFICE, 111)] {
+        let mut desk = rotten_behind_the_log(at);
+        assert_eq!(desk.places[at].replica.writer_state(), WriterState::Stale);
+        for child in 1..3 {
+            desk.cable(child, true);
+        }
+        desk.pass(30_000);
+        restart(&mut desk, at);
+        desk.cable(POS, true);
+        desk.pass(60_000);
+        let replica = &desk.places[at].replica;
+        assert_eq!(replica.identity().origin, Origin::new(origin).unwrap());
+        assert_eq!(replica.writer_state(), WriterState::Ready, "{:?}", desk.events);
+        assert_eq!((sum(&desk, HQ, 7), sum(&desk, HQ, 8)), (-1, -2), "{:?}", desk.events);
+        sell(&mut desk, at, 1);
+        desk.pass(5_000);
+        equal(&desk);
+    }
 }
 
 #[test]
