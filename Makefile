@@ -135,7 +135,8 @@ proof: ## go on with the long proof: store-days with all faults, until it is sto
 	cargo run --quiet --release --locked -p selvedge-simulator --bin hostile -- --folder $(PROOF) --seconds $(PROOF_MESSAGE_SECONDS)
 
 fuzz: ## feed every parser with mutants until it is stopped; counts add up per build
-	cargo run --quiet --release --locked -p selvedge-simulator --bin hostile -- --parsers --folder $(PROOF)
+	while cargo run --quiet --release --locked -p selvedge-simulator --bin hostile -- --parsers --folder $(PROOF) --seconds 120 \
+	&& cargo run --quiet --release --locked -p lab -- fuzz --folder $(PROOF) --seconds 120; do :; done
 
 disk-trials: ## cuts, faults and flipped bits at every operation of the engine's transactions: the whole gate
 	cargo run --quiet --release --locked -p selvedge-simulator --bin disk_trials

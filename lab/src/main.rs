@@ -1,7 +1,7 @@
 //! The lab's commands, one for each room
 
 use clap::{Parser, Subcommand};
-use lab::{bench, check, demo, hold, pictures, replay, rows, simulate, walk};
+use lab::{bench, check, demo, hold, pictures, replay, rows, simulate, text_fuzz, walk};
 use selvedge_simulator::crew::Share;
 use selvedge_simulator::scheme::{Mode, Order, Size};
 use selvedge_simulator::swarm::Swarm;
@@ -93,6 +93,15 @@ enum Command {
         /// The folder of the sources
         #[arg(long, default_value = ".")]
         root: PathBuf,
+    },
+    /// Feeds imports and settings with mutants until it is stopped; counts add up per build
+    Fuzz {
+        /// Where it goes on, and adds up
+        #[arg(long, default_value = "proof")]
+        folder: PathBuf,
+        /// Stops after the round in which these seconds of processor time have passed
+        #[arg(long)]
+        seconds: Option<u64>,
     },
     /// Ties a process to the lab that started it
     #[command(hide = true)]
@@ -202,6 +211,10 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error + Send + 
             Ok(if walk.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Rows { report, root } => show_rows(&root, &report),
+        Command::Fuzz { folder, seconds } => {
+            let is_well = text_fuzz::go_on(&folder, seconds)?;
+            Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Hold { parent, program } => match program.split_first() {
             Some((program, arguments)) => {
                 Err(hold::become_program(parent, program, arguments).into())

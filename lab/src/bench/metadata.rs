@@ -5,13 +5,16 @@
 //! Then 90 days of 600 receipts: with a log that nobody takes, and with one that HQ has taken each evening.
 
 use crate::bench_desk::{BEGIN_MS, Fault, Ground, SKUS, pair, pair_of, store_stream};
+use crate::bench_label::{BARE, REGISTER};
 use crate::figure::{Figure, short};
 use crate::plain_sale;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rusqlite::Connection;
 use selvedge_sync::hlc::Millis;
-use selvedge_sync::open::{self, Migration};
+use selvedge_sync::open;
+use selvedge_sync::origin::Origin;
+use selvedge_sync::register::{Mark, Marks};
 use selvedge_sync::replica::Replica;
 use selvedge_sync::talk::HubSettings;
 
@@ -24,15 +27,6 @@ const RECEIPTS_PER_DAY: i64 = 600;
 const DAY_MS: i64 = 86_400_000;
 /// Pos of a large store.
 const POS: f64 = 8.0;
-
-const LABEL: Migration = Migration {
-    name: "9000_bench_label",
-    sql: "CREATE TABLE label (no INTEGER PRIMARY KEY, name TEXT NOT NULL, place INTEGER NOT NULL,
-              sv BLOB NOT NULL DEFAULT x'') STRICT;
-          INSERT INTO replicated (table_id, name, rule, stream) VALUES (901, 'label', 'register', 'chain')",
-};
-
-const BARE_LABEL: &str = "CREATE TABLE label (no INTEGER PRIMARY KEY, name TEXT NOT NULL, place INTEGER NOT NULL) STRICT";
 
 /// The figures of the metadata.
 pub fn measure() -> Result<Vec<Figure>, Fault> {
@@ -83,7 +77,7 @@ fn pages(db: &Connection, own: bool) -> rusqlite::Result<i64> {
 fn registers() -> Result<Vec<Figure>, Fault> {
     let folder = tempfile::tempdir()?;
     let ground = Ground { folder: folder.path().to_owned(), vfs: None };
-    let (mut hq, _pos) = pair_of(&ground, &[LABEL])?;
+    let (mut hq, _pos) = pair_of(&ground, &[REGISTER])?;
     plain_sale::without_waiting_for_the_disk(hq.db())?;
     let mut on_all = |sql: &str| {
         for first in (1..=LABELS).step_by(LABELS_PER_WRITE as usize) {
@@ -95,12 +89,32 @@ fn registers() -> Result<Vec<Figure>, Fault> {
         "WITH RECURSIVE n (no) AS (SELECT ?1 UNION ALL SELECT no + 1 FROM n WHERE no < ?1 + ?2 - 1)
          INSERT INTO label (no, name, place) SELECT no, 'a label of some length', no % 97 FROM n",
     )?;
-    let changed =
-        on_all("UPDATE label SET place = 98 - place WHERE no BETWEEN ?1 AND ?1 + ?2 - 1")?;
+    let place = "UPDATE label SET place = 98 - place WHERE no BETWEEN ?1 AND ?1 + ?2 - 1";
+    let changed = on_all(place)?;
+    on_all("UPDATE label SET name = name || '.' WHERE no BETWEEN ?1 AND ?1 + ?2 - 1")?;
+    // The first column bears another mark than the second now.
+    let both = on_all(place)?;
     Ok(vec![
         Figure::at_most("metadata of a register row, as it was added", added, 12.0, " B"),
         Figure::at_most("  one column changed since, by its own writer", changed, 12.0, " B"),
+        Figure::at_most("  two columns changed since, each by itself", both, 12.0, " B"),
+        Figure::beside("  two columns, by three writers of HQ's third generation", by_three()?),
     ])
+}
+
+/// The most that two columns cost in a chain whose numbers are high: one origin has added the row, two others have each
+/// changed a column.
+fn by_three() -> Result<String, Fault> {
+    let mark = |version, number| Some(Mark { version, origin: Origin::new(number)? });
+    let marks = (|| {
+        let mut marks = Marks::of_row(mark(1, 131_073)?);
+        marks.write(1, mark(2, 131_074)?);
+        marks.write(2, mark(2, 131_075)?);
+        Some(marks)
+    })();
+    // A row spends a byte more on how long they are.
+    let bytes = marks.ok_or("an origin is 1 or more")?.to_bytes().len() + 1;
+    Ok(format!("{bytes} B"))
 }
 
 /// Bytes that the marks of a register add to each row, against the same rows in a table without them. Of cells and not
@@ -108,7 +122,7 @@ fn registers() -> Result<Vec<Figure>, Fault> {
 fn marks_of(db: &Connection) -> Result<f64, Fault> {
     let folder = tempfile::tempdir()?;
     let bare = open::local(&folder.path().join("bare.db"), None, &[])?;
-    bare.execute_batch(BARE_LABEL)?;
+    bare.execute_batch(BARE)?;
     let tx = bare.unchecked_transaction()?;
     let mut select = db.prepare("SELECT no, name, place FROM label")?;
     let mut rows = select.query([])?;

@@ -5,6 +5,7 @@
 //! way, to a table of an owner, where nothing is weighed.
 
 use crate::bench_desk::{BEGIN_MS, Fault, Ground, frames_of, pair_of};
+use crate::bench_label::{BARE, OWNED, REGISTER};
 use crate::cpu;
 use crate::figure::{Figure, median, short};
 use crate::plain_sale::without_waiting_for_the_disk;
@@ -23,26 +24,13 @@ const ROWS: i64 = 20_000;
 const ROWS_PER_WRITE: i64 = 250;
 const ROWS_PER_COMMIT: i64 = 5_000;
 
-const LABEL: Migration = Migration {
-    name: "9000_bench_label",
-    sql: "CREATE TABLE label (no INTEGER PRIMARY KEY, name TEXT NOT NULL, place INTEGER NOT NULL,
-              sv BLOB NOT NULL DEFAULT x'') STRICT;
-          INSERT INTO replicated (table_id, name, rule, stream) VALUES (901, 'label', 'register', 'chain')",
-};
-
-const OWNED: Migration = Migration {
-    name: "9000_bench_label",
-    sql: "CREATE TABLE label (no INTEGER PRIMARY KEY, name TEXT NOT NULL, place INTEGER NOT NULL) STRICT;
-          INSERT INTO replicated (table_id, name, rule, stream) VALUES (901, 'label', 'owner', 'chain')",
-};
-
 /// The figures of registers.
 pub fn measure() -> Result<Vec<Figure>, Fault> {
     let (mut against_plain, mut against_owner, mut again, mut changes) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 0..PAIRS {
         let plain = plain()?;
-        let (merged, merged_again) = applied(LABEL)?;
+        let (merged, merged_again) = applied(REGISTER)?;
         let (owned, _) = applied(OWNED)?;
         if round == 0 {
             continue;
@@ -71,10 +59,8 @@ pub fn measure() -> Result<Vec<Figure>, Fault> {
 fn plain() -> Result<f64, Fault> {
     let folder = tempfile::tempdir()?;
     let mut db = open::local(&folder.path().join("plain.db"), None, &[])?;
-    db.execute_batch(
-        "PRAGMA cache_size=-16384;
-         CREATE TABLE label (no INTEGER PRIMARY KEY, name TEXT NOT NULL, place INTEGER NOT NULL) STRICT",
-    )?;
+    db.execute_batch("PRAGMA cache_size=-16384")?;
+    db.execute_batch(BARE)?;
     without_waiting_for_the_disk(&db)?;
     let upsert = "INSERT INTO label (no, name, place) VALUES (?1, ?2, ?3)
                   ON CONFLICT (no) DO UPDATE SET place = excluded.place";
