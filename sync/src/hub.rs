@@ -118,6 +118,7 @@ impl Hub {
             hub.conversation(&PeerId::Parent);
             hub.order_parents(replica, None);
         }
+        hub.forget_last_parent();
         Ok(hub)
     }
 

@@ -74,6 +74,13 @@ impl Hub {
         parents::may_lead(row, replica.identity().store, signed)
     }
 
+    /// Where there are several, nobody knows after a stop whose word the marks of before were.
+    pub(crate) fn forget_last_parent(&mut self) {
+        if self.settings.lines.len() > 1 && !planted::is(Fault::OldParentBelieved) {
+            self.marks.clear(AT_PARENT, None);
+        }
+    }
+
     /// What the one before had is not what this one has, and what was under way to him is lost.
     fn begin_anew(&mut self) {
         self.peers.remove(&PeerId::Parent);

@@ -10,7 +10,7 @@ use crate::verdict::Finding;
 use rusqlite::{Connection, Params};
 use selvedge_sync::escrow;
 use selvedge_sync::replica::Replica;
-use selvedge_sync::talk::{Input, PeerId};
+use selvedge_sync::talk::Input;
 use selvedge_sync::topics::Kind;
 use selvedge_sync::view::{self, Stretch, ViewHead};
 use selvedge_sync::view_wire::ViewPart;
@@ -198,7 +198,8 @@ impl Stage {
         let bytes = part.encode(mouth.replica.keys().as_ref());
         self.figures.lies += 1;
         self.trace.update(&bytes);
-        self.tell(child, vec![Input::Message { from: PeerId::Parent, kind: Kind::View, bytes }])?;
+        let from = self.called(child, parent);
+        self.tell(child, vec![Input::Message { from, kind: Kind::View, bytes }])?;
         self.look_at_views(child)
     }
 }

@@ -28,6 +28,9 @@ pub struct Chain {
     pub authority: SoftwareKeys,
 }
 
+/// HQ is the first device.
+pub const HQ: usize = 0;
+
 struct Office {
     authority: SoftwareKeys,
     dice: Dice,
@@ -48,6 +51,25 @@ impl Office {
         self.rows.push(row);
         let authority = self.authority.public();
         (Identity { device, origin, role, store, authority }, keys)
+    }
+}
+
+impl Office {
+    /// In each store the first pos acts for the back office, as HQ has signed it, and behind it stands HQ. One list
+    /// serves a whole store; each pos has a line to all others and to HQ.
+    fn name_parents(&mut self, devices: &mut [Device]) {
+        let names: Vec<DeviceId> = devices.iter().map(|one| one.identity.device.clone()).collect();
+        for number in 0..devices.len() {
+            let Some(parent) = devices[number].parent.filter(|parent| *parent != HQ) else {
+                continue;
+            };
+            let first = devices[parent].children[0];
+            let siblings = devices[parent].children.iter().copied().filter(|one| *one != number);
+            let above = std::iter::once(parent).chain(siblings).chain([HQ]);
+            devices[number].above = above.map(|one| (one, names[one].clone())).collect();
+            let signed = [parent, first, HQ].map(|one| names[one].clone()).to_vec();
+            self.rows[number] = self.rows[number].with_parents(signed, &self.authority);
+        }
     }
 }
 
@@ -89,6 +111,15 @@ pub fn build(size: Size, faults: Faults, dice: &Dice, trade: &Rc<dyn Trade>) -> 
                 &mut office,
             );
         }
+    }
+    if faults.has(Mishap::DeadOffice) || faults.has(Mishap::NewParents) {
+        office.name_parents(&mut devices);
+    }
+    for number in 0..devices.len() {
+        let has_line = |other: &Device| {
+            other.parent == Some(number) || other.above.iter().any(|one| one.0 == number)
+        };
+        devices[number].below = (0..devices.len()).filter(|at| has_line(&devices[*at])).collect();
     }
     let (identity, keys) = office.admit("s0001-p99", 1, Role::Pos);
     let liar = Liar::new(identity.origin, identity.device, keys, trade.clone());

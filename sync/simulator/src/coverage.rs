@@ -37,8 +37,8 @@ const PHASES: [(Phase, &str); 7] = [
     (Phase::Dark, "dark"),
 ];
 
-/// Pairs that cannot be: who is dark sends nothing, runs no program, writes to no disk and hears no lie.
-const IMPOSSIBLE: [(Mishap, Phase); 8] = [
+/// Pairs that cannot be: who is dark sends nothing, runs no program, writes to no disk, hears no lie and is dead already.
+const IMPOSSIBLE: [(Mishap, Phase); 9] = [
     (Mishap::Lost, Phase::Dark),
     (Mishap::Repeated, Phase::Dark),
     (Mishap::Damaged, Phase::Dark),
@@ -47,6 +47,7 @@ const IMPOSSIBLE: [(Mishap, Phase); 8] = [
     (Mishap::PowerCut, Phase::Dark),
     (Mishap::Restart, Phase::Dark),
     (Mishap::Lie, Phase::Dark),
+    (Mishap::DeadOffice, Phase::Dark),
 ];
 
 impl Phase {

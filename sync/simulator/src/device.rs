@@ -15,7 +15,7 @@ use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
 use selvedge_sync::identity::{Identity, Settings};
 use selvedge_sync::open::{Migration, OpenError};
-use selvedge_sync::origin::{Origin, Role, Stream};
+use selvedge_sync::origin::{DeviceId, Origin, Role, Stream};
 use selvedge_sync::rebuild;
 use selvedge_sync::replica::Replica;
 use selvedge_sync::talk::{HubSettings, Input, Now, Output};
@@ -41,6 +41,10 @@ pub struct Device {
     pub parent: Option<usize>,
     /// Its children, by number.
     pub children: Vec<usize>,
+    /// To whom it has lines of its own, where there are several: its parent among them.
+    pub above: Vec<(usize, DeviceId)>,
+    /// Who has a line to it: its children, and those that may turn to it.
+    pub below: Vec<usize>,
     /// Its disk.
     pub drive: Drive,
     /// Its wall clock.
@@ -100,6 +104,8 @@ impl Device {
             identity,
             parent,
             children: Vec::new(),
+            above: Vec::new(),
+            below: Vec::new(),
             drive,
             clock,
             running: None,
@@ -240,6 +246,7 @@ impl Device {
         replica.admit(&self.admission).map_err(failed)?;
         let settings = HubSettings {
             has_parent: self.parent.is_some(),
+            lines: self.above.iter().map(|one| one.1.clone()).collect(),
             second_copy: self.keeps_copy,
             slice_rows: SLICE_ROWS,
             ..trimming::brisk()

@@ -6,6 +6,7 @@ use crate::sidelines::{CLEAR, STOCK, field_of};
 use crate::stage::{HQ, Stage, Verdict};
 use crate::verdict::Violation;
 use rusqlite::Transaction;
+use selvedge_sync::allow_row::RowError;
 use selvedge_sync::erasure;
 use selvedge_sync::escrow::{self, EscrowError, Taken};
 use selvedge_sync::hlc::Millis;
@@ -22,16 +23,18 @@ const ITEM: i64 = 1;
 
 /// Why a deed beside the trade was not done.
 #[derive(Debug, thiserror::Error)]
-enum SidelineError {
+pub(crate) enum SidelineError {
     #[error(transparent)]
     Rights(#[from] EscrowError),
     #[error(transparent)]
     Private(#[from] PrivateError),
+    #[error(transparent)]
+    Row(#[from] RowError),
     #[error("the deed was not written: {0}")]
     Database(#[from] rusqlite::Error),
 }
 
-type Done<T> = Result<Option<T>, Box<Violation>>;
+pub(crate) type Done<T> = Result<Option<T>, Box<Violation>>;
 
 impl Stage {
     /// A device does something beside its trade, now and then.
@@ -56,7 +59,7 @@ impl Stage {
     }
 
     /// A write beside the trade. Nothing comes back where it was refused as it may be, or where a disk failed.
-    fn beside<T>(
+    pub(crate) fn beside<T>(
         &mut self,
         device: usize,
         deed: impl FnOnce(&Transaction<'_>, &Holder, i64) -> Result<T, SidelineError>,

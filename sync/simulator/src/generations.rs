@@ -44,7 +44,7 @@ impl Stage {
         self.vault.generation += 1;
         let row = self.put_back(image)?;
         self.devices[HQ].admission.insert(0, row);
-        for child in self.devices[HQ].children.clone() {
+        for child in self.devices[HQ].below.clone() {
             self.plan(0, Happening::Leave(child));
         }
         let luck = &mut self.luck[Mishap::RestoredHq.index()];

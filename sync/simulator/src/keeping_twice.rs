@@ -23,7 +23,9 @@ impl Stage {
             Event::Installed { .. } => {
                 self.figures.snapshots += 1;
                 let parent = self.devices[device].parent.unwrap_or(HQ);
+                // Whoever may turn to another finds one who has not heard of it in time.
                 let expected = self.trimming.counted_out.contains(&device)
+                    || !self.devices[device].above.is_empty()
                     || self.trimming.installed.contains(&parent);
                 if !expected {
                     self.trimming.early = Some(device);

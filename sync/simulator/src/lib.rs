@@ -80,6 +80,8 @@ pub mod generations;
 
 pub mod rot;
 
+pub mod parentage;
+
 pub mod mishaps;
 
 pub mod world;

@@ -102,9 +102,7 @@ impl Stage {
     }
 
     /// Counts what the weather has just done to a message, in the states of its sender.
-    pub fn meet_weather(&mut self, child: usize, upward: bool, before: Losses) {
-        let sender = if upward { Some(child) } else { self.devices[child].parent };
-        let Some(sender) = sender else { return };
+    pub fn meet_weather(&mut self, sender: usize, before: Losses) {
         let now = self.losses;
         let kinds = [
             (Mishap::Lost, now.lost > before.lost),
@@ -121,7 +119,10 @@ impl Stage {
 
     fn strike(&mut self, liar: &mut Liar, mishap: Mishap, device: usize) -> Verdict {
         // A cut counts when the power goes, which is some disk operations from now, and a lie where it is heard.
-        if !matches!(mishap, Mishap::PowerCut | Mishap::Lie) {
+        if !matches!(
+            mishap,
+            Mishap::PowerCut | Mishap::Lie | Mishap::DeadOffice | Mishap::NewParents
+        ) {
             self.meet(mishap, device);
         }
         let calm_ms = self.faults.supply.calm_ms;
@@ -149,6 +150,12 @@ impl Stage {
             Mishap::Upgrade => self.upgrade(device),
             Mishap::RestoredHq => self.restore_hq()?,
             Mishap::Rot => self.rot(device),
+            Mishap::DeadOffice => {
+                let dark_ms = self.lose_office(device);
+                self.plan_next(mishap, device, dark_ms);
+                return Ok(());
+            }
+            Mishap::NewParents => self.name_other_parents(device)?,
         }
         self.plan_next(mishap, device, 0);
         Ok(())
@@ -284,33 +291,6 @@ impl Stage {
         }
     }
 
-    /// Both ends of a line hear that it is up, if both run and nobody was told otherwise.
-    pub fn join(&mut self, child: usize) -> Verdict {
-        let Some(parent) = self.devices[child].parent else { return Ok(()) };
-        let both_run =
-            self.devices[child].running.is_some() && self.devices[parent].running.is_some();
-        if !both_run || self.lines[child].told {
-            return Ok(());
-        }
-        let id = self.devices[child].identity.device.clone();
-        self.tell(parent, vec![Input::Up(PeerId::Child(id))])?;
-        self.tell(child, vec![Input::Up(PeerId::Parent)])
-    }
-
-    /// Whoever is alive at an end of a line hears that it is down; if both are, they find each other again.
-    pub fn leave(&mut self, child: usize) -> Verdict {
-        let Some(parent) = self.devices[child].parent else { return Ok(()) };
-        let id = self.devices[child].identity.device.clone();
-        if self.devices[parent].running.is_some() {
-            self.tell(parent, vec![Input::Down(PeerId::Child(id))])?;
-        }
-        if self.devices[child].running.is_some() {
-            self.tell(child, vec![Input::Down(PeerId::Parent)])?;
-        }
-        self.plan(200, Happening::Join(child));
-        Ok(())
-    }
-
     /// Somebody sends a frame that must not be believed.
     fn lie(&mut self, liar: &mut Liar) -> Verdict {
         let mut dice = self.trouble.split(&format!("lie {}", self.figures.happenings));
@@ -324,7 +304,7 @@ impl Stage {
         let (to, from) = if upward {
             (parent, PeerId::Child(self.devices[child].identity.device.clone()))
         } else {
-            (child, PeerId::Parent)
+            (child, self.called(child, parent))
         };
         let Some(bytes) = self.untrue(liar, child, to, &mut dice) else { return Ok(()) };
         self.figures.lies += 1;

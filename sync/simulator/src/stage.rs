@@ -14,7 +14,7 @@ use crate::scheme::{Faults, Size};
 use crate::sidelines::Sidelines;
 use crate::swarm::Mishap;
 use crate::trade::Trade;
-use crate::trimming::Trimming;
+use crate::trimming::{Trimming, Waits};
 use crate::vault::Vault;
 use crate::verdict::{Finding, Violation};
 use selvedge_sync::signed::Mark;
@@ -23,14 +23,13 @@ use selvedge_sync::topics::Kind;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// HQ is the first device.
-pub const HQ: usize = 0;
+pub use crate::chain::HQ;
 
 /// So many messages of each line can come again.
 const CARRIED_MAX: usize = 24;
 
-/// What a message is made of.
-pub type Message = (Kind, Vec<u8>);
+/// What a message is made of, and who stands at the upper end of its line.
+pub type Message = (Kind, Vec<u8>, usize);
 
 /// A fault that waits until its device is in a state, or until it is weary.
 #[derive(Debug, Clone, Copy)]
@@ -186,6 +185,8 @@ pub struct Stage {
     pub coverage: Coverage,
     /// What is done beside the trade.
     pub sidelines: Sidelines,
+    /// Who waits for a parent that is dead.
+    pub waits: Waits,
     /// Choices of the trade.
     pub trade: Dice,
     /// Choices of the network.
@@ -290,7 +291,7 @@ impl Stage {
         let mut wake_at: Option<i64> = None;
         for wish in wishes {
             match wish {
-                Output::Send { to, kind, bytes } => self.send(device, &to, (kind, bytes)),
+                Output::Send { to, kind, bytes } => self.send(device, &to, kind, bytes),
                 Output::WakeAt(at) => {
                     wake_at = Some(wake_at.map_or(at.0, |before| before.min(at.0)));
                 }
@@ -313,23 +314,30 @@ impl Stage {
         }
     }
 
-    fn send(&mut self, from: usize, to: &PeerId, message: Message) {
-        let child = match to {
-            PeerId::Parent | PeerId::Above(_) => Some(from),
+    fn send(&mut self, from: usize, to: &PeerId, kind: Kind, bytes: Vec<u8>) {
+        let sender = &self.devices[from];
+        let line = match to {
+            PeerId::Parent => sender.parent.map(|parent| (from, parent)),
+            PeerId::Above(id) => {
+                let named = sender.above.iter().find(|above| above.1 == *id);
+                named.map(|above| (from, above.0))
+            }
             PeerId::Child(id) => {
-                let children = &self.devices[from].children;
-                children.iter().copied().find(|child| self.devices[*child].identity.device == *id)
+                let below = sender.below.iter().copied();
+                let mut below = below.filter(|child| self.devices[*child].identity.device == *id);
+                below.next().map(|child| (child, from))
             }
         };
         // A liar is a child without a line: nobody carries an answer to it.
-        if let Some(child) = child {
-            self.carry(child, !matches!(to, PeerId::Child(_)), message);
+        if let Some((child, above)) = line {
+            self.carry(child, !matches!(to, PeerId::Child(_)), (kind, bytes, above));
         }
     }
 
     /// Puts a message on a line.
     pub fn carry(&mut self, child: usize, upward: bool, message: Message) {
         self.trace.update(&message.1);
+        let above = message.2;
         let weather = if self.healed { Weather::CALM } else { self.faults.weather() };
         let line = &mut self.lines[child];
         if self.faults.has(Mishap::Replayed) {
@@ -342,7 +350,8 @@ impl Stage {
         let parcels =
             lane.send(message, self.at_ms, weather, &mut self.weather, &mut self.losses, harm);
         if before.harmed() < self.losses.harmed() {
-            self.meet_weather(child, upward, before);
+            let sender = if upward { child } else { above };
+            self.meet_weather(sender, before);
         }
         for parcel in parcels {
             self.agenda
@@ -351,14 +360,16 @@ impl Stage {
     }
 
     /// A message reaches the end of its line.
-    pub fn arrive(&mut self, child: usize, upward: bool, (kind, bytes): Message) -> Verdict {
-        let Some(parent) = self.devices[child].parent else { return Ok(()) };
+    pub fn arrive(&mut self, child: usize, upward: bool, (kind, bytes, above): Message) -> Verdict {
         let id = self.devices[child].identity.device.clone();
-        let (to, from) = if upward { (parent, PeerId::Child(id)) } else { (child, PeerId::Parent) };
+        let (to, from) = match upward {
+            true => (above, PeerId::Child(id)),
+            false => (child, self.called(child, above)),
+        };
         if self.devices[to].running.is_none() {
             return Ok(());
         }
-        if upward {
+        if upward && self.devices[child].parent == Some(above) {
             self.trimming.hear(child, self.at_ms);
         }
         self.figures.frames += u64::from(matches!(kind, Kind::Live | Kind::Bulk));

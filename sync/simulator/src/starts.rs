@@ -29,7 +29,7 @@ impl Stage {
         let stricken = &mut self.devices[device];
         let cut = stricken.cut.take().expect("a disk goes dark by a planned cut");
         stricken.running = None;
-        self.trimming.forget(&stricken.children);
+        self.trimming.forget(&stricken.below);
         stricken.drive.cut(cut.loss, &mut self.luck[Mishap::PowerCut.index()]);
         self.figures.cuts += 1;
         let dark_ms = if self.healed { 0 } else { cut.dark_ms };
@@ -44,7 +44,7 @@ impl Stage {
         {
             self.devices[device].rotten = true;
         }
-        self.trimming.forget(&self.devices[device].children);
+        self.trimming.forget(&self.devices[device].below);
         self.figures.restarts += 1;
         self.plan(dark_ms, Happening::Boot(device));
         self.plan_leaves(device);
@@ -52,7 +52,7 @@ impl Stage {
 
     fn lines_of(&self, device: usize) -> Vec<usize> {
         let own = self.devices[device].parent.map(|_| device);
-        own.into_iter().chain(self.devices[device].children.iter().copied()).collect()
+        own.into_iter().chain(self.devices[device].below.iter().copied()).collect()
     }
 
     fn plan_leaves(&mut self, device: usize) {
@@ -144,7 +144,7 @@ impl Stage {
                 continue;
             }
             let claimed = match device {
-                _ if child.parent == Some(device) => status.parent_has,
+                _ if self.reports_to(number) == Some(device) => status.parent_has,
                 HQ => status.hq_has,
                 _ => continue,
             };

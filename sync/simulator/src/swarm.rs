@@ -42,6 +42,10 @@ pub enum Mishap {
     RestoredHq,
     /// A bit of a database flips on its disk.
     Rot,
+    /// The box of a back office is gone for most of the run.
+    DeadOffice,
+    /// HQ signs another order of parents for the devices of a store.
+    NewParents,
 }
 
 /// Where a kind of trouble strikes.
@@ -59,7 +63,7 @@ pub enum Place {
 
 /// Every kind, in the order of the enum: its name on command lines, where it strikes, and in how many of a thousand
 /// seeds it is on.
-const TABLE: [(Mishap, &str, Place, u64); 15] = [
+const TABLE: [(Mishap, &str, Place, u64); 17] = [
     (Mishap::Lost, "lost", Place::Message, 667),
     (Mishap::Repeated, "repeated", Place::Message, 667),
     (Mishap::Damaged, "damaged", Place::Message, 667),
@@ -75,6 +79,8 @@ const TABLE: [(Mishap, &str, Place, u64); 15] = [
     (Mishap::Upgrade, "upgrade", Place::Device, 667),
     (Mishap::RestoredHq, "restored-hq", Place::Chain, 0),
     (Mishap::Rot, "rot", Place::Device, 333),
+    (Mishap::DeadOffice, "dead-office", Place::Device, 333),
+    (Mishap::NewParents, "new-parents", Place::Device, 333),
 ];
 
 /// How many kinds there are.

@@ -28,6 +28,9 @@ pub fn brisk() -> HubSettings {
     }
 }
 
+/// By child: which parent it waits for, how often both had started by then, and since when that one is dead.
+pub type Waits = BTreeMap<usize, (usize, u64, u64, i64)>;
+
 /// What HQ keeps twice, and who was given a snapshot.
 #[derive(Debug, Default)]
 pub struct Trimming {

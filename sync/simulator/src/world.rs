@@ -22,7 +22,7 @@ use crate::sidelines::Sidelines;
 use crate::stage::{HQ, Happening, Line, Stage, Verdict};
 use crate::swarm::Mishap;
 use crate::trade::Trade;
-use crate::trimming::Trimming;
+use crate::trimming::{Trimming, Waits};
 use crate::vault::Vault;
 use crate::verdict::{self, Violation};
 use crate::workload::Toy;
@@ -95,6 +95,7 @@ pub fn run_trade(
         storm: 0,
         coverage: Coverage::default(),
         sidelines: Sidelines::new(dice.split("sidelines")),
+        waits: Waits::default(),
         trade: dice.split("trade"),
         weather: dice.split("weather"),
         trouble: dice.split("trouble"),
@@ -256,6 +257,7 @@ fn look(stage: &mut Stage) -> Verdict {
         stage.judge("I12", device, verdict::check_i12(&before, &vector))?;
         stage.look_at_promises(device)?;
         stage.look_at_generations(device)?;
+        stage.look_at_parent(device)?;
     }
     stage.look_at_floors()?;
     // What is shown is looked at in turns: that reads whole tables.

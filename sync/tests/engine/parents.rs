@@ -94,6 +94,20 @@ fn what_the_parent_before_had_does_not_count_for_the_next() {
 }
 
 #[test]
+fn after_a_stop_what_the_last_parent_had_does_not_count_for_the_first() {
+    let mut desk = with_lines(&[(FIRST, &["s0001-b01", "hq-w1"]), (OFFICE, &["hq-w1"])]);
+    desk.pass(5_000);
+    desk.dead.insert(OFFICE);
+    let seq = sell(&mut desk, FIRST);
+    desk.pass(60_000);
+    assert_eq!((parent_of(&desk, FIRST), has(&desk, FIRST)), ("hq-w1", (seq, seq)));
+    let lines = vec![device("s0001-b01"), device("hq-w1")];
+    let settings = HubSettings { lines, ..HubSettings::default() };
+    desk.places[FIRST].hub = Hub::new(&desk.places[FIRST].replica, settings, 4).unwrap();
+    assert_eq!((parent_of(&desk, FIRST), has(&desk, FIRST)), ("s0001-b01", (0, seq)));
+}
+
+#[test]
 fn a_pos_acts_as_back_office_where_hq_has_signed_it() {
     let mut desk = with_lines(&[
         (FIRST, &["s0001-b01", "hq-w1"]),
