@@ -203,6 +203,8 @@ impl Fault {
         Fault::RebuildForgetsOwn,
         Fault::RotServed,
         Fault::ErasedBlobKept,
+        Fault::ParentNeverLeft,
+        Fault::OldParentBelieved,
     ];
 }
 

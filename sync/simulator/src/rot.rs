@@ -1,13 +1,14 @@
 //! Bits that flip while a device runs, and that it must notice
 //!
 //! What has rotted must never be served, and the device must come back with all that it has promised. So rot spares what
-//! is nowhere else: the log and its seals, from which a database is built anew.
+//! is nowhere else: the log and its seals, from which a database is built anew, and sealed blobs that came nowhere yet.
 
 use crate::device::FILE;
 use crate::stage::{Stage, Verdict};
 use crate::swarm::Mishap;
 use selvedge_sync::page_check::{self, PageState};
 use selvedge_sync::page_sum::PAGE_BYTES;
+use std::collections::BTreeSet;
 
 /// Whose page it is, by SQLite's own account; nobody's, if it is free.
 const OWNER: &str = "SELECT name FROM dbstat WHERE pageno = ?1";
@@ -56,6 +57,24 @@ impl Stage {
         Ok(())
     }
 
+    /// Whether a device has a sealed blob that nobody else has, as far as others are sure of what they have.
+    fn has_sole_blobs(&self, device: usize) -> rusqlite::Result<bool> {
+        let mut sole = self.blobs_of(device)?;
+        for other in (0..self.devices.len()).filter(|other| *other != device) {
+            if self.devices[other].flipped.is_empty() && !self.devices[other].rotten {
+                let there = self.blobs_of(other)?;
+                sole.retain(|hash| !there.contains(hash));
+            }
+        }
+        Ok(!sole.is_empty())
+    }
+
+    fn blobs_of(&self, device: usize) -> rusqlite::Result<BTreeSet<Vec<u8>>> {
+        let Some(running) = &self.devices[device].running else { return Ok(BTreeSet::new()) };
+        let mut select = running.replica.db().prepare_cached("SELECT hash FROM private_blob")?;
+        select.query_map([], |row| row.get(0))?.collect()
+    }
+
     /// Flips a bit of a database under the hands of its device.
     pub fn rot(&mut self, device: usize) {
         let luck = &mut self.luck[Mishap::Rot.index()];
@@ -87,6 +106,11 @@ impl Stage {
                 || owner.starts_with("sync_")
                     && !MADE_AGAIN.iter().any(|made| owner.starts_with(made))
         };
+        let holds_blobs = owners.iter().any(|owner| owner.contains("private_blob"));
+        if holds_blobs && self.has_sole_blobs(device).unwrap_or(true) {
+            return;
+        }
+        let stricken = &self.devices[device];
         if page > 1 && !owners.iter().any(is_spared) {
             let flips = stricken.drive.touch(|platter| platter.flip(&name, bit));
             self.figures.flips += u64::from(flips);
