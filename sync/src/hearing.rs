@@ -28,6 +28,7 @@ impl Hub {
         if matches!(from, PeerId::Above(_)) {
             return self.take_aside(replica, now, from, kind, bytes);
         }
+        self.look_for_circle(replica, from, kind, &bytes);
         if *from == PeerId::Parent && !self.settings.has_parent {
             return Err("there is no parent here".to_owned());
         }

@@ -27,13 +27,18 @@ pub struct Parents {
     knock_at: i64,
     /// Whose lines are there.
     up: BTreeSet<DeviceId>,
+    /// The present one reports to us.
+    circle: bool,
+    /// One that reported to us when we reported to it, and until when we do not go back to it.
+    shunned: Option<(DeviceId, i64)>,
 }
 
 impl Parents {
     /// These, the first one first. With none, whoever is at the other end of the line is the parent.
     pub fn new(list: Vec<DeviceId>, beat_ms: i64) -> Parents {
         let (since, knock_at) = (i64::MIN, i64::MIN);
-        Parents { beat_ms, list, now: 0, since, knock_at, up: BTreeSet::new() }
+        let up = BTreeSet::new();
+        Parents { beat_ms, list, now: 0, since, knock_at, up, circle: false, shunned: None }
     }
 
     /// Who is the parent now; None when nobody is named.
@@ -68,6 +73,7 @@ impl Parents {
         let before = self.now().cloned();
         let place = before.as_ref().and_then(|before| list.iter().position(|one| one == before));
         self.list = list;
+        self.shunned = None;
         self.now = place.unwrap_or(0);
         if place.is_none() {
             self.since = i64::MIN;
@@ -75,11 +81,22 @@ impl Parents {
         self.now() != before.as_ref()
     }
 
-    /// Turns to the next one when the present one has been silent too long. True when it did.
+    /// The present one reports to us: it knows another list than we do. Nothing new would ever come round this circle.
+    pub fn reports_to_us(&mut self) {
+        self.circle = self.list.len() > 1;
+    }
+
+    /// Turns to the next one when the present one has been silent too long, or reports to us. True when it did.
     pub fn look(&mut self, now: Millis, heard: Option<Millis>) -> bool {
         if self.since == i64::MIN {
             self.since = now.0;
             self.knock_at = now.0 + KNOCK_BEATS * self.beat_ms;
+        }
+        if std::mem::take(&mut self.circle) && self.list.len() > 1 {
+            let until = now.0 + KNOCK_BEATS * self.beat_ms;
+            self.shunned = self.now().cloned().map(|one| (one, until));
+            self.turn((self.now + 1) % self.list.len(), now);
+            return true;
         }
         let last = heard.map_or(self.since, |heard| heard.0.max(self.since));
         if self.list.len() < 2 || now.0 - last < SILENT_BEATS * self.beat_ms {
@@ -91,6 +108,9 @@ impl Parents {
 
     /// One before the present one has answered: back to it. True when it was one.
     pub fn answered(&mut self, device: &DeviceId, now: Millis) -> bool {
+        if self.shunned.as_ref().is_some_and(|(one, until)| one == device && now.0 < *until) {
+            return false;
+        }
         let place = self.list.iter().position(|one| one == device);
         match place.filter(|place| *place < self.now) {
             Some(place) => {
@@ -102,6 +122,7 @@ impl Parents {
     }
 
     fn turn(&mut self, place: usize, now: Millis) {
+        self.circle = false;
         self.now = place;
         self.since = now.0;
         self.knock_at = now.0 + KNOCK_BEATS * self.beat_ms;

@@ -8,9 +8,10 @@ use crate::{
     parents,
     planted::{self, Fault},
     replica::Replica,
+    signed::Unproven,
     talk::{Event, Now, Output, PeerId},
     topics::Kind,
-    wire::Need,
+    wire::{Ack, Need},
 };
 
 impl Hub {
@@ -125,6 +126,29 @@ impl Hub {
         }
     }
 
+    /// Two lists of parents may differ for a while, so that one whom we report to reports to us. Each hears the other and
+    /// neither hears HQ: so whoever finds that turns to the next.
+    pub(crate) fn look_for_circle(
+        &mut self,
+        replica: &Replica,
+        from: &PeerId,
+        kind: Kind,
+        bytes: &[u8],
+    ) {
+        let PeerId::Child(device) = from else { return };
+        if self.parents.now() != Some(device) {
+            return;
+        }
+        let is_its = match kind {
+            Kind::Need => Need::decode(bytes).is_ok_and(|need| is_of(replica, device, need)),
+            Kind::Ack => Ack::decode(bytes).is_ok_and(|ack| is_of(replica, device, ack)),
+            Kind::Live | Kind::Bulk | Kind::View | Kind::Snap => false,
+        };
+        if is_its {
+            self.parents.reports_to_us();
+        }
+    }
+
     /// One whom we do not report to speaks to us. When it stands before the present one and says what it has, it hears
     /// us: we go back to it.
     pub(crate) fn take_aside(
@@ -150,6 +174,12 @@ impl Hub {
         self.conversation(&PeerId::Parent).line_up(now);
         self.take_need(replica, now, &PeerId::Parent, &bytes)
     }
+}
+
+/// Whether this device has signed a message.
+fn is_of<M>(replica: &Replica, device: &DeviceId, unproven: Unproven<'_, M>) -> bool {
+    let row = replica.known(unproven.signer()).filter(|row| row.device == *device);
+    row.is_some_and(|row| unproven.proven_with(replica.keys().as_ref(), &row.key).is_ok())
 }
 
 /// The signed row of this device.

@@ -140,3 +140,24 @@ fn a_pos_that_hq_has_not_named_is_nobodys_parent() {
     };
     assert!(desk.events.iter().any(refused), "{:?}", desk.events);
 }
+
+#[test]
+fn two_who_report_to_each_other_by_different_lists_turn_to_the_next() {
+    let mut desk = with_lines(&[
+        (FIRST, &["s0001-p02", "hq-w1"]),
+        (SECOND, &["s0001-p01", "hq-w1"]),
+        (OFFICE, &["hq-w1"]),
+    ]);
+    sign(&mut desk, FIRST, &["s0001-p02", "s0001-p01", "hq-w1"]);
+    sign(&mut desk, SECOND, &["s0001-p01", "s0001-p02", "hq-w1"]);
+    desk.pass(120_000);
+    let insert = "INSERT INTO rate VALUES (1, 77, NULL)";
+    desk.places[HQ].write(5, |tx| tx.execute(insert, [])).unwrap();
+    desk.tell(HQ, Input::Wrote);
+    let seq = sell(&mut desk, FIRST);
+    desk.pass(60_000);
+    for at in [FIRST, SECOND] {
+        assert!(desk.places[at].holds().contains("rate 1 77"), "{}", parent_of(&desk, at));
+    }
+    assert_eq!(has(&desk, FIRST).1, seq);
+}
