@@ -25,6 +25,14 @@ const CACHE_KIB: u32 = 512;
 /// whom the old one knew are known to the new one from its first minute. One that has rotted is built anew first; then
 /// the answer says what it has given.
 pub fn open(settings: impl Fn() -> Settings) -> Result<(Replica, Option<Salvage>), OpenError> {
+    open_by(settings, |one| rebuild::open(one))
+}
+
+/// The same, where `open_one` opens a single database and builds it anew where it has rotted.
+pub fn open_by(
+    settings: impl Fn() -> Settings,
+    mut open_one: impl FnMut(&dyn Fn() -> Settings) -> Result<(Replica, Option<Salvage>), OpenError>,
+) -> Result<(Replica, Option<Salvage>), OpenError> {
     let first = settings();
     let mut newest = (first.path.clone(), first.identity.origin);
     let at = |(path, origin): &(PathBuf, Origin)| {
@@ -38,7 +46,7 @@ pub fn open(settings: impl Fn() -> Settings) -> Result<(Replica, Option<Salvage>
     loop {
         let looked = match look(&at(&newest)) {
             Err(cause) if cause.is_rot() => {
-                let (replica, salvage) = rebuild::open(|| at(&newest))?;
+                let (replica, salvage) = open_one(&|| at(&newest))?;
                 drop(replica);
                 mended = mended.or(salvage);
                 look(&at(&newest))
@@ -50,7 +58,7 @@ pub fn open(settings: impl Fn() -> Settings) -> Result<(Replica, Option<Salvage>
         predecessors.push(newest);
         newest = (beside(&first.path, successor), successor);
     }
-    let (mut replica, salvage) = rebuild::open(|| at(&newest))?;
+    let (mut replica, salvage) = open_one(&|| at(&newest))?;
     replica.predecessors = predecessors;
     if !rows.is_empty() {
         let path = replica.path().to_owned();

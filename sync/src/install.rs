@@ -16,6 +16,7 @@ use crate::{
     lacking, merkle,
     origin::{Origin, Stream},
     origins::{self, Origins},
+    parking::Parked,
     planted::{self, Fault},
     private, project,
     replica::Replica,
@@ -76,6 +77,13 @@ impl Replica {
     /// True when a snapshot knows more than this replica in any stream.
     pub fn lacks(&self, manifest: &Manifest) -> bool {
         manifest.marks.iter().any(|(stream, origin, seq)| self.head(*stream, *origin).seq < *seq)
+    }
+
+    /// True when a snapshot knows more of what this very device has written than the device itself: it was set back.
+    pub(crate) fn is_behind_itself(&self, manifest: &Manifest) -> bool {
+        let own = self.identity.origin;
+        let marks = manifest.marks.iter().filter(|mark| mark.1 == own);
+        marks.into_iter().any(|(stream, origin, seq)| self.head(*stream, *origin).seq < *seq)
     }
 
     /// Takes in the snapshot that has come to the rack, all of it or nothing.
@@ -140,9 +148,7 @@ impl Replica {
         let ahead = work.ahead();
         // First what the maker knew in part only: entries above the marks may have changed the same columns since.
         project::project_all(&tx, &self.tables, &writers)?;
-        for range in ahead {
-            apply_again(&tx, &self.tables, now, &writers, range)?;
-        }
+        apply_on_top(&tx, (&self.tables, &work.replica.authority), now, writers, ahead)?;
         private::drop_erased(&tx)?;
         lacking::settle(&tx)?;
         let committed = tx.commit();
@@ -159,16 +165,52 @@ impl Replica {
     }
 }
 
-/// Applies entries of ours on top of a snapshot that did not have them. Those that touch what a parked entry of the same
-/// origin still wants to write wait behind it, as they would have done had they come after it.
+/// Entries of one origin and stream: the first and the last.
+type Range = (Stream, Origin, u64, u64);
+
+/// Applies entries of ours on top of a snapshot that did not have them. Its allow-list may be older than they are: whom
+/// it does not name, some of them may.
+fn apply_on_top(
+    db: &Connection,
+    (tables, authority): (&Tables, &[u8; 32]),
+    now: Millis,
+    mut writers: BTreeMap<Origin, Row>,
+    mut ranges: Vec<Range>,
+) -> rusqlite::Result<()> {
+    loop {
+        let (known, unknown): (Vec<Range>, Vec<Range>) =
+            ranges.into_iter().partition(|range| writers.contains_key(&range.1));
+        let mut names_others = false;
+        for range in &known {
+            names_others |= apply_again(db, tables, now, &writers, *range)?;
+        }
+        ranges = unknown;
+        if ranges.is_empty() || !names_others {
+            break;
+        }
+        writers = Origins::read(db, authority)?.known;
+    }
+    for (stream, origin, from, to) in ranges {
+        for seq in from..=to {
+            if !snapshot_heads::is_parked(db, stream, origin, seq)? {
+                park(db, (origin, stream, seq), &Parked::unknown_writer(), now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Those that touch what a parked entry of the same origin still wants to write wait behind it, as they would have done
+/// had they come after it. True when the allow-list has changed.
 fn apply_again(
     db: &Connection,
     tables: &Tables,
     now: Millis,
     writers: &BTreeMap<Origin, Row>,
-    (stream, origin, from, to): (Stream, Origin, u64, u64),
-) -> rusqlite::Result<()> {
-    let Some(writer) = writers.get(&origin) else { return Ok(()) };
+    (stream, origin, from, to): Range,
+) -> rusqlite::Result<bool> {
+    let mut changed = false;
+    let Some(writer) = writers.get(&origin) else { return Ok(false) };
     let mut wanted = snapshot_heads::wanted(db, tables, origin)?;
     let mut prepared = Prepared::new(db);
     for seq in from..=to {
@@ -176,14 +218,18 @@ fn apply_again(
         let Some(entry) = entry else { continue };
         let behind = [&wanted];
         let scope = Scope { db, tables, parked: &behind, now };
-        if !snapshot_heads::is_parked(db, stream, origin, seq)?
-            && let Err(why) = careful(&scope, &mut prepared, writer, stream, &entry)?
-        {
-            park(db, (origin, stream, seq), &why, now)?;
-            wanted.extend(apply::wanted_keys(tables, origin, &entry));
+        if snapshot_heads::is_parked(db, stream, origin, seq)? {
+            continue;
+        }
+        match careful(&scope, &mut prepared, writer, stream, &entry)? {
+            Ok(done) => changed |= done.allow_changed,
+            Err(why) => {
+                park(db, (origin, stream, seq), &why, now)?;
+                wanted.extend(apply::wanted_keys(tables, origin, &entry));
+            }
         }
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// What is known here before.
@@ -361,7 +407,7 @@ impl Work<'_> {
     }
 
     /// Ranges of entries here that the maker did not have.
-    fn ahead(&self) -> Vec<(Stream, Origin, u64, u64)> {
+    fn ahead(&self) -> Vec<Range> {
         let heads = self.replica.heads.iter();
         heads
             .filter_map(|((stream, origin), head)| {

@@ -147,6 +147,8 @@ pub mod fork;
 
 pub mod taken;
 
+pub mod rights_anew;
+
 pub mod reissue;
 
 pub mod view;

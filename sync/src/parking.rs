@@ -17,6 +17,12 @@ pub struct Parked {
 }
 
 impl Parked {
+    /// An entry whose writer does not count for now. It is tried again when the allow-list changes.
+    pub fn unknown_writer() -> Parked {
+        let detail = "its writer is not on the allow-list".to_owned();
+        Parked { reason: Reason::NotAllowed, table: 0, detail }
+    }
+
     /// An entry of HQ past the end of its generation.
     pub fn ended() -> Parked {
         let detail = "another generation of HQ had taken over".to_owned();

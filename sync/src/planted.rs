@@ -148,6 +148,12 @@ pub enum Fault {
     TrimmedTakenForSame,
     /// A device that lacks the log hears nothing of its new origin.
     ClaimNotTold,
+    /// Who made a snapshot is not believed from there on.
+    MakerForgotten,
+    /// A device whose own entries a snapshot knows better takes no note of it.
+    OwnMarkIgnored,
+    /// What no right covers any more is not written anew either.
+    RightsAnewRefused,
 }
 
 impl Fault {
@@ -201,6 +207,15 @@ impl Fault {
         Fault::FloorOffByOne,
         Fault::SnapshotLeavesRowsOut,
         Fault::RebuildForgetsOwn,
+        Fault::CutIgnored,
+        Fault::ForkIgnored,
+        Fault::EvidenceDropped,
+        Fault::SetBackIgnored,
+        Fault::HistoryNotAwaited,
+        Fault::TailDropped,
+        Fault::MakerForgotten,
+        Fault::OwnMarkIgnored,
+        Fault::RightsAnewRefused,
         Fault::RotServed,
         Fault::ErasedBlobKept,
         Fault::ParentNeverLeft,

@@ -7,6 +7,7 @@
 //! old entry alone: two boxes with one image write the same rows for what both had, and others for what each had alone.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
+use std::path::Path;
 
 use crate::{
     changelog,
@@ -19,10 +20,12 @@ use crate::{
     open::{self, OpenError},
     origin::{Origin, Stream},
     outcome::WriteError,
+    page_check,
     planted::{self, Fault},
     private,
     reissued::redrawn,
     replica::Replica,
+    rights_anew::{self, Mover},
     row_id,
     tables::{Table, Tables},
     taken::facts_are_here,
@@ -53,14 +56,30 @@ impl Replica {
         let predecessors = self.predecessors.clone();
         // One that did not come to it has left the tail of the one before it to us.
         for (path, old) in predecessors.into_iter().filter(|_| !planted::is(Fault::TailDropped)) {
-            let reader = open::reader(&path, self.vfs.as_deref(), old)?;
-            for tail in tails(self, &reader, old)? {
-                written += self.write_tail(now, &reader, &tail)?;
+            match self.write_tails(now, &path, old) {
+                // It is built anew at the next start, as ours would be.
+                Err(cause) if cause.is_rot() => {
+                    self.notice_rot();
+                    if !self.is_rotten() {
+                        self.one_before_has_rotted((path, old));
+                    }
+                    return Err(cause);
+                }
+                done => written += done?,
             }
         }
         let writer = Writer { state: WriterState::Ready, ..self.writer };
         self.keep_house(|db| writer.save(db))?;
         self.writer = writer;
+        Ok(written)
+    }
+
+    fn write_tails(&mut self, now: Millis, path: &Path, old: Origin) -> Result<u64, ReissueError> {
+        let reader = open::reader(path, self.vfs.as_deref(), old)?;
+        let mut written = 0;
+        for tail in tails(self, &reader, old)? {
+            written += self.write_tail(now, &reader, &tail)?;
+        }
         Ok(written)
     }
 
@@ -75,16 +94,18 @@ impl Replica {
         let done: Option<i64> =
             self.db().query_row(ask, [&progress], |row| row.get(0)).optional()?;
         let from = tail.common.max(done.unwrap_or(0).cast_unsigned()) + 1;
-        let (tables, store) = (self.tables().clone(), self.identity().store);
+        let tables = self.tables().clone();
         let mut written = 0;
         for seq in from..=tail.last {
             let chain = changelog::chain_at(reader, tail.stream, tail.old, seq)?;
             let bytes = changelog::read(reader, tail.stream, tail.old, seq, 1, u64::MAX)?;
             let bytes = bytes.first().expect("an entry of the log is there");
+            let (identity, stamp) = (self.identity(), self.clock.clone().tick(now));
+            let mover = Mover { me: identity.holder(), role: identity.role, stamp };
             self.writes_anew = true;
             let done = self.write_anyhow(now, Ext::NONE, |tx| {
                 private::bring(tx, reader, bytes)?;
-                tail.write(tx, &tables, store, (seq, &chain, bytes))?;
+                tail.write(tx, &tables, &mover, (seq, &chain, bytes))?;
                 tx.execute(
                     "INSERT OR REPLACE INTO sync_meta (name, value) VALUES (?1, ?2)",
                     (&progress, seq.cast_signed()),
@@ -213,7 +234,7 @@ impl Tail {
         &self,
         tx: &Transaction<'_>,
         tables: &Tables,
-        store: u32,
+        mover: &Mover,
         (seq, chain, bytes): (u64, &[u8; 32], &[u8]),
     ) -> rusqlite::Result<()> {
         let key = (self.old.get(), self.stream.number(), seq.cast_signed(), chain);
@@ -230,13 +251,13 @@ impl Tail {
             "INSERT INTO reissued (of_origin, of_stream, of_seq, of_chain, store)
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute((key.0, key.1, key.2, key.3, store))?;
+        .execute((key.0, key.1, key.2, key.3, mover.me.store))?;
         let mut values = Vec::new();
         while let Ok(Some(run)) = reader.next_run() {
             let Some(table) = tables.numbered(run.table) else { continue };
             while let Ok(Some(mask)) = reader.next_row(&table.layout, &mut values) {
                 let row: Vec<Value> = values.iter().map(|value| value.to_value()).collect();
-                self.write_row(tx, table, run.op, mask, row)?;
+                self.write_row((tx, mover), table, run.op, mask, row)?;
             }
         }
         Ok(())
@@ -244,7 +265,7 @@ impl Tail {
 
     fn write_row(
         &self,
-        tx: &Transaction<'_>,
+        (tx, mover): (&Transaction<'_>, &Mover),
         table: &Table,
         op: Op,
         mask: u64,
@@ -264,6 +285,9 @@ impl Tail {
         // What a newer schema wrote is all that there is of this change.
         if op == Op::Update && mask == 0 {
             return Ok(());
+        }
+        if op == Op::Insert && rights_anew::are_moves(table) {
+            return rights_anew::add(tx, table, mover, row);
         }
         // The marks of a register row are never carried; the engine sets them.
         if let Some(marks) = table.layout.marks.filter(|_| op == Op::Insert) {
@@ -310,4 +334,17 @@ pub enum ReissueError {
     /// An entry was not written anew.
     #[error("what was written before was not written anew: {0}")]
     Write(#[from] WriteError<rusqlite::Error>),
+}
+
+impl ReissueError {
+    fn is_rot(&self) -> bool {
+        match self {
+            ReissueError::Open(cause) => cause.is_rot(),
+            ReissueError::Sqlite(cause)
+            | ReissueError::Write(WriteError::Refused(cause) | WriteError::NotCommitted(cause)) => {
+                page_check::is_rot(cause)
+            }
+            ReissueError::Write(_) => false,
+        }
+    }
 }

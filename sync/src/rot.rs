@@ -5,6 +5,7 @@
 
 use crate::{
     hlc::Millis,
+    origin::Origin,
     page_check,
     replica::Replica,
     scrub::{Found, Scrub},
@@ -33,7 +34,7 @@ impl Replica {
 
     /// Ends all writing because a connection that only reads was refused a page.
     pub fn a_reader_met_rot(&mut self) {
-        if !self.rotten {
+        if !self.is_rotten() {
             self.has_rotted("a page of it that was asked for");
         }
     }
@@ -62,7 +63,17 @@ impl Replica {
     }
 
     fn has_rotted(&mut self, what: &str) {
-        let path = self.path().to_owned();
+        let own = (self.path().to_owned(), self.identity().origin);
+        self.end_for(own, what);
+    }
+
+    /// Ends all writing because the database of an earlier origin of this device has rotted, of which something is still
+    /// to be written anew.
+    pub(crate) fn one_before_has_rotted(&mut self, database: (PathBuf, Origin)) {
+        self.end_for(database, "a page of it that was asked for");
+    }
+
+    fn end_for(&mut self, (path, origin): (PathBuf, Origin), what: &str) {
         let reason = format!(
             "the database {} has rotted ({what} is not what was written): start again, it is then built anew",
             path.display()
@@ -72,11 +83,16 @@ impl Replica {
             let _ = std::fs::write(mark_beside(&path), &reason);
         }
         self.halt(reason);
-        self.rotten = true;
+        self.rotten = Some((path, origin));
     }
 
-    /// Whether the database must be built anew.
+    /// Whether a database must be built anew.
     pub fn is_rotten(&self) -> bool {
-        self.rotten
+        self.rotten.is_some()
+    }
+
+    /// Which one, and whose it is: ours, or that of an earlier origin of this device.
+    pub fn rotten_file(&self) -> Option<(&Path, Origin)> {
+        self.rotten.as_ref().map(|(path, origin)| (path.as_path(), *origin))
     }
 }

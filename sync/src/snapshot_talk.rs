@@ -6,6 +6,7 @@
 
 use crate::{
     hub::{Hub, streams_of},
+    incoming::OtherPast,
     install::InstallError,
     origin::{DeviceId, Origin, Stream},
     planted::{self, Fault},
@@ -16,6 +17,7 @@ use crate::{
     snapshot_state::{AGAIN_MS, Coming, USED_AGAIN_MS},
     talk::{Event, Now, Output, PeerId},
     topics::Kind,
+    watermark,
 };
 
 impl Hub {
@@ -71,7 +73,7 @@ impl Hub {
     /// Takes in a message about a snapshot.
     pub(crate) fn take_snap(
         &mut self,
-        replica: &Replica,
+        replica: &mut Replica,
         now: Now,
         from: &PeerId,
         bytes: &[u8],
@@ -87,7 +89,12 @@ impl Hub {
         }
     }
 
-    fn take_manifest(&mut self, replica: &Replica, now: Now, bytes: &[u8]) -> Result<(), String> {
+    fn take_manifest(
+        &mut self,
+        replica: &mut Replica,
+        now: Now,
+        bytes: &[u8],
+    ) -> Result<(), String> {
         let (manifest, maker) =
             Manifest::prove(bytes, &replica.identity().authority, replica.keys().as_ref())?;
         let identity = replica.identity();
@@ -99,7 +106,17 @@ impl Hub {
         if manifest.store != identity.store {
             return Err("the snapshot is for another store".to_owned());
         }
+        // HQ has signed the row of the maker. A device that knows it from nowhere else would hear nothing that it says.
+        let is_new = known.is_none();
+        if is_new && !planted::is(Fault::MakerForgotten) {
+            replica.admit(&[maker]).map_err(|cause| cause.to_string())?;
+        }
         self.conversation(&PeerId::Parent).session.hear(now.steady);
+        if replica.is_behind_itself(&manifest) && !planted::is(Fault::OwnMarkIgnored) {
+            self.hear_own_past(OtherPast::Ahead);
+            return Ok(());
+        }
+        let identity = replica.identity();
         let snapshots = &mut self.snapshots;
         if snapshots.coming.as_ref().is_some_and(|coming| coming.manifest.id == manifest.id)
             || !replica.lacks(&manifest)
@@ -252,7 +269,7 @@ impl Hub {
                 continue;
             }
             let store = store_of(replica, &device);
-            if !self.has_fresh(replica, now, store)? {
+            if !self.has_fresh(replica, now, store, &name)? {
                 continue;
             }
             if let Some((made, _)) = self.snapshots.made.get(&store) {
@@ -264,18 +281,19 @@ impl Hub {
         Ok(())
     }
 
-    /// Whether there is a snapshot for a store from which our log goes on. If not, one is begun.
-    fn has_fresh(&mut self, replica: &Replica, now: Now, store: u32) -> Result<bool, String> {
+    /// Whether there is a snapshot for a store from which our log and that of this child go on. If not, one is begun.
+    fn has_fresh(
+        &mut self,
+        replica: &Replica,
+        now: Now,
+        store: u32,
+        child: &PeerId,
+    ) -> Result<bool, String> {
         let found = self.snapshot_for(replica, store)?.is_some();
         let used_at = *self.snapshots.used_at.entry(store).or_insert(now.steady.0);
         if found && let Some((_, manifest)) = self.snapshots.made.get(&store) {
-            let goes_on = [Some(Stream::CHAIN), Stream::store(store)]
-                .into_iter()
-                .flatten()
-                .flat_map(|stream| replica.heads_of(stream).map(move |head| (stream, head.0)))
-                .all(|(stream, origin)| {
-                    manifest.mark(stream, origin) >= replica.floor(stream, origin)
-                });
+            let goes_on =
+                self.goes_on(replica, manifest, child).map_err(|cause| cause.to_string())?;
             if goes_on && now.steady.0 < used_at + USED_AGAIN_MS {
                 return Ok(true);
             }
@@ -287,6 +305,29 @@ impl Hub {
             self.snapshots.making = Some(making.map_err(|cause| cause.to_string())?);
         }
         Ok(false)
+    }
+
+    /// Whether a snapshot reaches as far as our log was trimmed, and as that of a child may be: it trims up to a
+    /// watermark, and what it has not it cannot have trimmed.
+    fn goes_on(
+        &self,
+        replica: &Replica,
+        manifest: &Manifest,
+        child: &PeerId,
+    ) -> rusqlite::Result<bool> {
+        for stream in [Some(Stream::CHAIN), Stream::store(manifest.store)].into_iter().flatten() {
+            for (origin, _) in replica.heads_of(stream) {
+                let has =
+                    self.peers.get(child).map_or(0, |peer| peer.session.peer_has((stream, origin)));
+                let may_trim =
+                    watermark::of(replica.db(), stream, origin)?.map_or(0, |row| row.seq);
+                let trimmed = replica.floor(stream, origin).max(may_trim.min(has));
+                if manifest.mark(stream, origin) < trimmed {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Goes on with the snapshot that is being made, and takes in the one that has come; true when more waits.

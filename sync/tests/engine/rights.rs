@@ -1,12 +1,16 @@
 //! Rights: nobody spends what another holds, nothing waits
 
-use crate::desk::{Desk, Place, store};
+use crate::desk::{Desk, Place, authority, store};
+use crate::forks::{restart, swap};
 use selvedge_sync::{
+    allow_list::Row,
     escrow::{self, EscrowError, Taken},
     hlc::Millis,
+    origin::{Origin, Role},
     outcome::WriteError,
     rights::{FOR_GOOD, Holder, LOST_AFTER_MS, Right},
     talk::Input,
+    writer::WriterState,
 };
 
 /// Stock of store 1 that the store lends out.
@@ -164,4 +168,30 @@ fn a_voucher_that_is_redeemed_twice_is_one_dispute() {
         desk.places.iter().map(|place| escrow::disputes(place.replica.db()).unwrap()).collect();
     assert_eq!(found[0].len(), 1);
     assert!(found.iter().all(|one| *one == found[0]), "{found:?}");
+}
+
+#[test]
+fn what_a_copy_has_spent_too_is_overdrawn_when_it_is_written_anew() {
+    let (mut desk, _) = lent();
+    let spare = Row::spare(Origin::new(101).unwrap(), 1, Role::Pos, "R1", authority().as_ref());
+    desk.places[0].admit(2, &spare);
+    desk.tell(0, Input::Wrote);
+    desk.pass(2_000);
+    let spend =
+        |tx: &rusqlite::Transaction<'_>, me: &Holder, at| escrow::spend(tx, me, SHIRT, 2, at, None);
+    let image = desk.places[2].image();
+    deed(&mut desk.places[2], 30, spend).unwrap();
+    desk.tell(2, Input::Wrote);
+    desk.pass(2_000);
+    swap(&mut desk, 2, |place| place.with_disk(image));
+    deed(&mut desk.places[2], 31, spend).unwrap();
+    desk.cable(2, true);
+    desk.pass(3_000);
+    restart(&mut desk, 2);
+    desk.pass(3_000);
+    assert_eq!(desk.places[2].replica.writer_state(), WriterState::Ready, "{:?}", desk.events);
+    let used =
+        "SELECT group_concat(step || ' ' || units, ', ') FROM right_move WHERE step IN (3, 6)";
+    let used: String = desk.places[0].replica.db().query_row(used, [], |row| row.get(0)).unwrap();
+    assert_eq!(used, "3 2, 6 2");
 }

@@ -7,7 +7,7 @@ use crate::lacking::rot_in;
 use crate::persons::{PERSONS, enrol};
 use crate::snapshots::{brisk, with_settings};
 use selvedge_sync::allow_list::Row;
-use selvedge_sync::origin::{Origin, Role};
+use selvedge_sync::origin::{Origin, Role, Stream};
 use selvedge_sync::talk::{Event, Input};
 use selvedge_sync::writer::WriterState;
 
@@ -145,4 +145,32 @@ fn a_sealed_name_comes_along_when_its_entry_is_written_anew() {
         let found: i64 = place.replica.db().query_row(kept, [], |row| row.get(0)).unwrap();
         assert_eq!(found, 1, "{:?}", place.row.device);
     }
+}
+
+#[test]
+fn a_device_that_was_set_back_to_before_it_knew_its_parent_learns_of_it_from_a_snapshot() {
+    let mut desk = with_settings(store_with_spares(1), brisk);
+    desk.pass(2_000);
+    for thing in 0..40 {
+        sell(&mut desk, POS, 1);
+        let rate = "INSERT INTO rate VALUES (?1, 1, NULL)";
+        desk.places[HQ].write(5, |tx| tx.execute(rate, [thing])).unwrap();
+        desk.tell(HQ, Input::Wrote);
+        desk.pass(300);
+    }
+    keep_twice(&mut desk, &brisk(false));
+    desk.pass(120_000);
+    let (pos, hq) = (desk.places[POS].row.clone(), desk.places[HQ].row.clone());
+    assert!(desk.places[OFFICE].replica.floor(Stream::CHAIN, hq.origin) > 0);
+    let mut first = Place::new(&pos, &[&hq], true);
+    first.act(5, &[(7, -1)]);
+    let image = first.left();
+    swap(&mut desk, POS, |place| place.with_disk(image));
+    desk.cable(POS, true);
+    desk.pass(30_000);
+    restart(&mut desk, POS);
+    desk.pass(30_000);
+    assert_eq!(desk.places[POS].replica.identity().origin, Origin::new(101).unwrap());
+    assert_eq!((sum(&desk, HQ, 1), sum(&desk, HQ, 7)), (-40, -1), "{:?}", desk.events);
+    equal(&desk);
 }

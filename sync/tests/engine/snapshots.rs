@@ -1,13 +1,19 @@
 //! New and long absent devices begin with a snapshot
 
-use crate::desk::{Desk, Place, open_in, row, store, store_stream};
+use crate::compaction::keep_twice;
+use crate::desk::{Desk, Place, authority, open_in, row, store, store_stream};
 use selvedge_sync::allow_list::Row;
+use selvedge_sync::device_keys::DeviceKeys;
 use selvedge_sync::hlc::Millis;
 use selvedge_sync::hub::Hub;
-use selvedge_sync::origin::Role;
+use selvedge_sync::origin::{Role, Stream};
+use selvedge_sync::snapshot::Manifest;
 use selvedge_sync::snapshot_file::FileError;
-use selvedge_sync::talk::{Event, HubSettings, Input, PeerId};
+use selvedge_sync::talk::{Event, HubSettings, Input, Now, Output, PeerId};
 use selvedge_sync::topics::Kind;
+use selvedge_sync::version::first8;
+use selvedge_sync::watermark::{self, Watermark};
+use selvedge_sync::wire::{Need, StreamHeads};
 
 /// Soon worth a snapshot, and short in everything.
 pub fn brisk(has_parent: bool) -> HubSettings {
@@ -271,4 +277,76 @@ fn a_manifest_from_anybody_but_the_parent_is_refused() {
     let from = PeerId::Child(stranger.device);
     desk.tell(new, Input::Message { from, kind: Kind::Snap, bytes });
     assert!(matches!(desk.events.last(), Some(Event::Refused { .. })), "{:?}", desk.events);
+}
+
+/// What a child says to have, as its message.
+fn need(desk: &Desk, child: usize, vectors: Vec<StreamHeads>) -> Input {
+    let Place { row, replica, .. } = &desk.places[child];
+    let need = Need {
+        nonce: 77,
+        origin: row.origin,
+        build: "0".into(),
+        epoch_lowest: 1,
+        epoch_highest: 2,
+        vectors,
+        want_snapshot: false,
+        reply: false,
+        credit_live: 262_144,
+        credit_bulk: 262_144,
+        ticket: 0,
+        papers: vec![],
+    };
+    let bytes = need.encode(replica.keys().as_ref());
+    Input::Message { from: PeerId::Child(row.device.clone()), kind: Kind::Need, bytes }
+}
+
+#[test]
+fn a_snapshot_that_a_child_may_have_trimmed_beyond_is_made_anew() {
+    let mut desk = traded(100);
+    let new = join(&mut desk, 9);
+    desk.pass(5_000);
+    assert_eq!(installed(&desk), 1, "{:?}", desk.events);
+    keep_twice(&mut desk, &brisk(false));
+    desk.pass(60_000);
+    let pos = desk.places[2].row.origin;
+    assert!(desk.places[1].replica.floor(store_stream(), pos) > 90);
+    for thing in 10..20 {
+        desk.places[0]
+            .write(5, |tx| tx.execute("INSERT INTO rate VALUES (?1, 1, NULL)", [thing]))
+            .unwrap();
+    }
+    let hq = &mut desk.places[0];
+    let (writer, head) = (hq.row.origin, hq.replica.head(Stream::CHAIN, hq.row.origin));
+    let (keys, chain) = (crate::desk::keys(writer.get()), head.chain);
+    let row = Watermark::sign(Stream::CHAIN, writer, head.seq, chain, writer, keys.as_ref());
+    hq.write(6, |tx| watermark::put(tx, &row)).unwrap();
+    desk.tell(0, Input::Wrote);
+    desk.pass(500);
+    // It has the newest of HQ and nothing of the store: the log of the office does not reach back so far.
+    let chain = desk.places[1].replica.head(Stream::CHAIN, writer);
+    let heads = vec![(writer, chain.seq, first8(&chain.chain))];
+    let empty = StreamHeads { stream: store_stream(), heads: vec![] };
+    let said = need(&desk, new, vec![StreamHeads { stream: Stream::CHAIN, heads }, empty]);
+    let now = Now { wall: Millis(9), steady: Millis(desk.now) };
+    let office = &mut desk.places[1];
+    let mut outputs = office.hub.handle(&mut office.replica, now, vec![said]);
+    loop {
+        let (more, again) = office.hub.work(&mut office.replica, now);
+        outputs.extend(more);
+        if !again {
+            break;
+        }
+    }
+    outputs.extend(office.hub.handle(&mut office.replica, now, vec![Input::Tick]));
+    let marks: Vec<u64> = (outputs.iter())
+        .filter_map(|output| match output {
+            Output::Send { kind: Kind::Snap, bytes, .. } => Some(bytes),
+            _ => None,
+        })
+        .filter_map(|bytes| {
+            Manifest::prove(bytes, &authority().public(), office.replica.keys().as_ref()).ok()
+        })
+        .map(|(manifest, _)| manifest.mark(Stream::CHAIN, writer))
+        .collect();
+    assert_eq!(marks, [chain.seq], "{outputs:?}");
 }

@@ -170,3 +170,17 @@ fn headquarters_says_which_values_were_seen_before_they_came() {
     hear(&mut office, said(&one, store(), 2));
     assert_eq!(holds(&office, LABELS), "1 blue");
 }
+
+#[test]
+fn what_a_device_has_written_that_the_maker_does_not_know_yet_stays() {
+    let [mut hq, mut office, mut pos, ..] = chain(NEWEST, NEWEST);
+    set(&mut office, "INSERT INTO act (id, at) VALUES (row_id(), 5)");
+    let new = row("s0001-p09", 9, 1, Role::Pos);
+    hq.admit(20, &new);
+    hear(&mut pos, said(&hq, store(), 1));
+    let mut new = Place::new(&new, &[&hq.row], true).reopened(NEWEST);
+    set(&mut new, "INSERT INTO tag (store, thing, label) VALUES (1, 1, 'red')");
+    hear(&mut pos, said(&new, store(), 1));
+    give(&office, &mut pos);
+    assert_eq!(holds(&pos, LABELS), "1 red");
+}
