@@ -13,7 +13,7 @@ use crate::{
     origin::{Origin, Role, Stream},
     parking::{NotApplied, Reason, not_merged, park, refused},
     planted::{self, Fault},
-    register::Mark,
+    register::{Mark, Marks},
     rule::{Rule, StreamRule},
     tables::{self, Table, Tables},
     value::{Borrowed, Value},
@@ -295,9 +295,9 @@ fn merge_row(
     let keys = table.layout.key.len();
     let (seen, new) = match op {
         Op::Insert => {
-            let mark = Mark::first(source.origin).to_bytes();
+            let marks = Marks::of_row(Mark::first(source.origin)).to_bytes();
             let mut row = values.to_vec();
-            row[column] = Borrowed::Bytes(&mark);
+            row[column] = Borrowed::Bytes(&marks);
             let added =
                 execute(prepared.adding(table)?, &row).map_err(|cause| refused(table, cause))?;
             if added == 1 {

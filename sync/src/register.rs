@@ -4,8 +4,9 @@
 //! writers where one knew of the other the later wins, of two that knew nothing of each other the higher mark. No clock
 //! has a say, and every replica comes to the same winner in whatever order the writes arrive.
 //!
-//! The column `sv` of a row holds the mark under which the row was added, then column and mark of each column that was
-//! written since, ascending. A column that was never written after the row was added costs nothing.
+//! The column `sv` of a row holds the mark under which the row was added, then each mark under which columns were written
+//! since, with a mask of these columns. A column that was never written after the row was added costs nothing, columns
+//! that were last written together cost as much as one, and what the origin of the row has written does not name it again.
 
 use crate::origin::Origin;
 use rusqlite::{
@@ -16,11 +17,14 @@ use rusqlite::{
 /// The column that holds the marks of a row.
 pub const COLUMN: &str = "sv";
 
-/// Bytes of a mark: version in 4, origin in 3, big-endian, so that marks compare as their bytes do.
+/// Bytes of a mark that is sent: version in 4, origin in 3, big-endian, so that marks compare as their bytes do.
 pub const MARK_BYTES: usize = 7;
 
-/// A column's number and its mark.
-const COLUMN_BYTES: usize = 1 + MARK_BYTES;
+/// The columns that a table can have.
+const COLUMNS: u64 = (1 << 62) - 1;
+
+/// Bits of a number that one byte of it holds.
+const BITS: u32 = 7;
 
 /// Which write of a value this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,7 +52,7 @@ impl Mark {
         self.version == 1
     }
 
-    /// The mark as it is kept and sent.
+    /// The mark as it is sent.
     pub fn to_bytes(self) -> [u8; MARK_BYTES] {
         let [a, b, c, d] = self.version.to_be_bytes();
         let [_, e, f, g] = self.origin.get().to_be_bytes();
@@ -80,41 +84,44 @@ impl Mark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marks {
     row: Mark,
-    /// Columns with a mark of their own, ascending. None of these marks is that of the row.
-    columns: Vec<(u8, Mark)>,
+    /// Marks that are above that of the row, ascending, and which columns bear each.
+    since: Vec<(Mark, u64)>,
 }
 
 impl Marks {
     /// The marks of a row that was just added.
     pub fn of_row(row: Mark) -> Marks {
-        Marks { row, columns: Vec::new() }
+        Marks { row, since: Vec::new() }
     }
 
     /// Reads what `sv` holds; None when that is not in the one form.
     pub fn parse(bytes: &[u8]) -> Option<Marks> {
-        let (row, rest) = bytes.split_at_checked(MARK_BYTES)?;
-        let mut marks = Marks::of_row(Mark::from_bytes(row)?);
-        if !rest.len().is_multiple_of(COLUMN_BYTES) {
-            return None;
-        }
-        for chunk in rest.chunks(COLUMN_BYTES) {
-            let mark = Mark::from_bytes(&chunk[1..])?;
-            let ascends = marks.columns.last().is_none_or(|last| last.0 < chunk[0]);
-            if !ascends || mark <= marks.row {
+        let mut kept = Kept(bytes);
+        let mut marks = Marks::of_row(kept.row()?);
+        let (mut newest, mut named) = (marks.row, 0);
+        while !kept.0.is_empty() {
+            let (mark, mask) = kept.group(marks.row)?;
+            if mark <= newest || mask == 0 || mask & (named | !COLUMNS) != 0 {
                 return None;
             }
-            marks.columns.push((chunk[0], mark));
+            (newest, named) = (mark, named | mask);
+            marks.since.push((mark, mask));
         }
         Some(marks)
     }
 
     /// As `sv` keeps them.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(MARK_BYTES + COLUMN_BYTES * self.columns.len());
-        bytes.extend(self.row.to_bytes());
-        for (column, mark) in &self.columns {
-            bytes.push(*column);
-            bytes.extend(mark.to_bytes());
+        let mut bytes = Vec::with_capacity(4 + 4 * self.since.len());
+        put(&mut bytes, self.row.version.into());
+        put(&mut bytes, self.row.origin.get().into());
+        for (mark, mask) in &self.since {
+            let by_other = mark.origin != self.row.origin;
+            put(&mut bytes, *mask);
+            put(&mut bytes, u64::from(mark.version) << 1 | u64::from(by_other));
+            if by_other {
+                put(&mut bytes, mark.origin.get().into());
+            }
         }
         bytes
     }
@@ -126,18 +133,22 @@ impl Marks {
 
     /// The mark of a column.
     pub fn of(&self, column: usize) -> Mark {
-        let own = self.columns.iter().find(|(own, _)| usize::from(*own) == column);
-        own.map_or(self.row, |(_, mark)| *mark)
+        let own = self.since.iter().find(|(_, mask)| mask >> column & 1 == 1);
+        own.map_or(self.row, |(mark, _)| *mark)
     }
 
     /// A column was written.
     pub fn write(&mut self, column: usize, mark: Mark) {
         assert!(mark >= self.row, "a column is never older than its row");
-        let column = u8::try_from(column).expect("a table has at most 62 columns");
-        self.columns.retain(|(own, _)| *own != column);
-        if mark != self.row {
-            let at = self.columns.partition_point(|(own, _)| *own < column);
-            self.columns.insert(at, (column, mark));
+        assert!(column < 62, "a table has at most 62 columns");
+        self.since.iter_mut().for_each(|(_, mask)| *mask &= !(1 << column));
+        self.since.retain(|(_, mask)| *mask != 0);
+        if mark == self.row {
+            return;
+        }
+        match self.since.binary_search_by_key(&mark, |(own, _)| *own) {
+            Ok(at) => self.since[at].1 |= 1 << column,
+            Err(at) => self.since.insert(at, (mark, 1 << column)),
         }
     }
 
@@ -145,9 +156,70 @@ impl Marks {
     pub fn add_row(&mut self, mark: Mark) {
         if mark > self.row {
             self.row = mark;
-            self.columns.retain(|(_, own)| *own > mark);
+            self.since.retain(|(own, _)| *own > mark);
         }
     }
+}
+
+/// What is left to read of `sv`.
+struct Kept<'b>(&'b [u8]);
+
+impl Kept<'_> {
+    /// A number: seven bits a byte, the lowest first, all but the last byte with the highest bit set, in as few as will do.
+    fn number(&mut self) -> Option<u64> {
+        let (mut number, mut shift) = (0, 0);
+        loop {
+            let (byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            let bits = u64::from(byte & 0x7f);
+            number |= bits.checked_shl(shift).filter(|bits_there| bits_there >> shift == bits)?;
+            if byte & 0x80 == 0 {
+                return (*byte != 0 || shift == 0).then_some(number);
+            }
+            shift += BITS;
+        }
+    }
+
+    fn mark(version: u64, origin: u64) -> Option<Mark> {
+        let version = u32::try_from(version).ok().filter(|version| *version > 0)?;
+        Some(Mark { version, origin: Origin::new(u32::try_from(origin).ok()?)? })
+    }
+
+    /// The mark of the row, which comes first.
+    fn row(&mut self) -> Option<Mark> {
+        let version = self.number()?;
+        Kept::mark(version, self.number()?)
+    }
+
+    /// The next mark and the columns that bear it.
+    fn group(&mut self, row: Mark) -> Option<(Mark, u64)> {
+        let (mask, version) = (self.number()?, self.number()?);
+        let origin = if version & 1 == 1 { self.number()? } else { row.origin.get().into() };
+        let mark = Kept::mark(version >> 1, origin)?;
+        (version & 1 == 0 || mark.origin != row.origin).then_some((mark, mask))
+    }
+
+    /// Whether all columns of a mask bear this mark.
+    fn saw(&mut self, mask: u64, mark: Mark) -> Option<bool> {
+        let row = self.row()?;
+        let mut left = mask & COLUMNS;
+        while !self.0.is_empty() && left != 0 {
+            let (own, columns) = self.group(row)?;
+            if columns & left != 0 && own != mark {
+                return Some(false);
+            }
+            left &= !columns;
+        }
+        Some(left == 0 || row == mark)
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= BITS;
+    }
+    bytes.push(number as u8);
 }
 
 /// Registers what the statements of the engine ask of `sv`: `sync_saw(sv, mask, mark)`, whether every column of a mask
@@ -156,8 +228,8 @@ pub fn register(db: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     db.create_scalar_function("sync_saw", 3, flags, |given| {
         let (bytes, mask, mark) = arguments(given)?;
-        let Some(mark) = mark.map(Mark::to_bytes) else { return Ok(false) };
-        Ok(columns(mask).all(|column| raw_mark(bytes, column) == Some(&mark)))
+        let saw = mark.and_then(|mark| Kept(bytes).saw(mask.cast_unsigned(), mark));
+        Ok(saw.unwrap_or(false))
     })?;
     db.create_scalar_function("sync_wrote", 3, flags, |given| {
         let (bytes, mask, mark) = arguments(given)?;
@@ -179,13 +251,6 @@ fn columns(mask: i64) -> impl Iterator<Item = u8> {
         left &= left.wrapping_sub(1);
         (column < 62).then_some(column)
     })
-}
-
-/// The bytes of a column's mark, without reading the others.
-fn raw_mark(bytes: &[u8], column: u8) -> Option<&[u8]> {
-    let (row, rest) = bytes.split_at_checked(MARK_BYTES)?;
-    let own = rest.chunks_exact(COLUMN_BYTES).find(|chunk| chunk[0] == column);
-    Some(own.map_or(row, |chunk| &chunk[1..]))
 }
 
 #[cfg(test)]
@@ -210,16 +275,48 @@ mod tests {
     #[test]
     fn a_row_pays_for_the_columns_that_were_written_since() {
         let mut marks = Marks::of_row(mark(1, 3));
-        expect!["00000001000003"].assert_eq(&hex::encode(marks.to_bytes()));
+        expect!["0103"].assert_eq(&hex::encode(marks.to_bytes()));
         marks.write(5, mark(2, 4));
         marks.write(2, mark(2, 3));
-        expect!["0000000100000302000000020000030500000002000004"]
-            .assert_eq(&hex::encode(marks.to_bytes()));
+        expect!["01030404200504"].assert_eq(&hex::encode(marks.to_bytes()));
         assert_eq!((marks.of(5), marks.of(9)), (mark(2, 4), mark(1, 3)));
         marks.add_row(mark(1, 9));
         assert_eq!((marks.of(5), marks.of(9)), (mark(2, 4), mark(1, 9)));
         assert_eq!(Marks::parse(&marks.to_bytes()), Some(marks));
-        assert_eq!(Marks::parse(&[0, 0, 0, 1, 0, 0, 3, 2]), None);
+    }
+
+    #[test]
+    fn columns_that_were_written_together_cost_as_much_as_one() {
+        let mut marks = Marks::of_row(mark(1, 300));
+        (1..6).for_each(|column| marks.write(column, mark(2, 300)));
+        expect!["01ac023e04"].assert_eq(&hex::encode(marks.to_bytes()));
+        marks.write(3, mark(3, 300));
+        expect!["01ac0236040806"].assert_eq(&hex::encode(marks.to_bytes()));
+        marks.write(3, mark(1, 300));
+        assert_eq!(marks.of(3), marks.row(), "a mark that is the row's is not kept twice");
+    }
+
+    #[test]
+    fn marks_have_one_form() {
+        let one = Marks { row: mark(1, 3), since: vec![(mark(2, 3), 4), (mark(2, 4), 32)] };
+        assert_eq!(Marks::parse(&hex::decode("01030404200504").unwrap()), Some(one));
+        let others = [
+            "01032005040404",   // not ascending
+            "01030404040504",   // a column with two marks
+            "01030402",         // not above the row's
+            "01030004",         // of no column
+            "0103040503",       // names the row's origin
+            "0103840004",       // a longer number than need be
+            "0103048080808020", // a version above 32 bits
+            "0003",
+            "0100",
+            "01",
+            "010304",
+            "",
+        ];
+        for other in others {
+            assert_eq!(Marks::parse(&hex::decode(other).unwrap()), None, "{other}");
+        }
     }
 
     #[test]
@@ -250,6 +347,24 @@ mod tests {
             prop_assert_eq!(Mark::from_bytes(&one.to_bytes()), Some(one));
             prop_assert_eq!(Mark::from_number(one.to_number()), Some(one));
             prop_assert_eq!(one.cmp(&two), one.to_bytes().cmp(&two.to_bytes()));
+        }
+
+        #[test]
+        fn marks_of_a_row_read_back_and_sql_sees_them(
+            row in (1u32..9, 1u32..400),
+            writes in proptest::collection::vec((0usize..62, 1u32.., 1u32..8_388_608), 0..20),
+            mask in 1u64..1 << 62,
+        ) {
+            let mut marks = Marks::of_row(mark(row.0, row.1));
+            for (column, version, origin) in writes {
+                marks.write(column, mark(version, origin).max(marks.row()));
+            }
+            let bytes = marks.to_bytes();
+            let of_first = marks.of(mask.trailing_zeros() as usize);
+            let all = (0..62).filter(|column| mask >> column & 1 == 1);
+            let saw = all.clone().all(|column| marks.of(column) == of_first);
+            prop_assert_eq!(Kept(&bytes).saw(mask, of_first), Some(saw));
+            prop_assert_eq!(Marks::parse(&bytes), Some(marks));
         }
 
         #[test]
