@@ -82,8 +82,8 @@ impl Replica {
     /// True when a snapshot knows more of what this very device has written than the device itself: it was set back.
     pub(crate) fn is_behind_itself(&self, manifest: &Manifest) -> bool {
         let own = self.identity.origin;
-        let marks = manifest.marks.iter().filter(|mark| mark.1 == own);
-        marks.into_iter().any(|(stream, origin, seq)| self.head(*stream, *origin).seq < *seq)
+        let mut marks = manifest.marks.iter().filter(|mark| mark.1 == own);
+        marks.any(|(stream, origin, seq)| self.head(*stream, *origin).seq < *seq)
     }
 
     /// Takes in the snapshot that has come to the rack, all of it or nothing.
