@@ -14,6 +14,9 @@ use selvedge_simulator::parsers::Read;
 use std::path::Path;
 use tempfile::TempDir;
 
+/// Reads a text, and says what came of it.
+pub type Reading = Box<dyn FnMut(&[u8]) -> Read>;
+
 /// A reader: its name, texts that it reads, and itself. It panics where it does not keep its word.
 pub struct Reader {
     /// What it is called.
@@ -23,7 +26,7 @@ pub struct Reader {
     /// One in so many inputs is given to it: some take long.
     pub one_in: u64,
     /// Reads a text, and looks at what came of it.
-    pub read: Box<dyn FnMut(&[u8]) -> Read>,
+    pub read: Reading,
 }
 
 /// A refusal may quote what it refuses, but not all of it.

@@ -1,4 +1,4 @@
-//! The columns that the protocol's page lists are those of the shop's databases
+//! The protocol's page lists the columns of the shop
 //!
 //! Whoever writes a decoder by that page alone goes by these numbers. So the table of section 8.1 is made here from a
 //! database of the shop, and compared with the page line by line: `UPDATE_EXPECT=1` writes it anew.

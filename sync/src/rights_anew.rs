@@ -1,7 +1,7 @@
 //! Moves of rights that are written anew under another origin
 //!
-//! A copy of a device may have spent what its original has spent too, and what was lent may be over by now. A sale that
-//! was told to a customer counts all the same: what no right covers any more is overdrawn, and shows as a dispute where
+//! A copy of a device may have spent what its original has spent too, and what was lent may be over by now. What was
+//! promised to a person counts all the same: what no right covers any more is overdrawn, and shows as a dispute where
 //! more was used than was issued. Whatever else was moved without right moves nothing.
 
 use crate::{
