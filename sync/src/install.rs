@@ -426,8 +426,10 @@ fn check_seal(
     let forged = InstallError::Forged(row.origin);
     let Some(key) = keys.get(&row.origin) else { return Err(forged) };
     let Seal { seq, .. } = row.seal;
-    // Without a seal at its floor an origin is half-way through a frame, and the maker alone vouches.
-    let proven = seq != row.floor.seq
+    // Without a seal at its floor an origin is half-way through a frame, and the maker alone vouches. Where nothing was
+    // sealed yet it is the very first one.
+    let proven = seq == 0
+        || seq != row.floor.seq
         || seal::check(ours, key, row.origin, row.stream, &row.floor.chain, &row.seal);
     if proven { Ok(()) } else { Err(forged) }
 }

@@ -79,7 +79,7 @@ const TABLE: [(Mishap, &str, Place, u64); 17] = [
     (Mishap::Upgrade, "upgrade", Place::Device, 667),
     (Mishap::RestoredHq, "restored-hq", Place::Chain, 0),
     (Mishap::Rot, "rot", Place::Device, 333),
-    (Mishap::DeadOffice, "dead-office", Place::Device, 333),
+    (Mishap::DeadOffice, "dead-office", Place::Device, 667),
     (Mishap::NewParents, "new-parents", Place::Device, 333),
 ];
 
