@@ -184,3 +184,19 @@ fn what_a_device_has_written_that_the_maker_does_not_know_yet_stays() {
     give(&office, &mut pos);
     assert_eq!(holds(&pos, LABELS), "1 red");
 }
+
+#[test]
+fn what_was_made_half_way_through_the_first_frame_of_an_origin_is_taken() {
+    let [_, mut office, mut one, mut late, _] = chain(NEWEST, NEWEST);
+    for _ in 0..3 {
+        set(&mut one, "INSERT INTO act (id, at) VALUES (row_id(), 5)");
+    }
+    let mut queue = VecDeque::from([Incoming::new((), said(&one, store(), 1))]);
+    office.replica.receive(Millis(9), &mut queue, Slice { rows: 1 }).unwrap();
+    assert_eq!(queue.len(), 1, "the seal stands at the end of the frame, which is still to come");
+    give(&office, &mut late);
+    let acts = "SELECT count(*) || ' acts' FROM act";
+    assert_eq!((holds(&office, acts), holds(&late, acts)), ("1 acts".into(), "1 acts".into()));
+    hear(&mut late, said(&one, store(), 2));
+    assert_eq!(holds(&late, acts), "3 acts");
+}
