@@ -180,9 +180,10 @@ impl Stage {
         self.judge("I8", HQ, check_i08_together(hq.replica.db()))
     }
 
-    /// A back office tells its pos a view that HQ has never signed, or one that is out of date.
+    /// Whoever a pos reports to tells it a view that HQ has never signed, or one that is out of date.
     pub fn lie_about_a_view(&mut self, child: usize, forged: bool) -> Verdict {
-        let parent = self.devices[child].parent.expect("a pos has a parent");
+        let parent = self.reports_to(child).filter(|one| *one != HQ);
+        let Some(parent) = parent else { return Ok(()) };
         let Some(mouth) = &self.devices[parent].running else { return Ok(()) };
         let Some((head, rows)) = self.sidelines.first_view.clone() else { return Ok(()) };
         let mut rows: Vec<_> = rows.into_iter().map(|(key, row)| (key, Some(row))).collect();
