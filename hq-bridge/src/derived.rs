@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use selvedge_domain::moment::Moment;
+use selvedge_sync::row_id;
 
 use crate::sums::{self, Sum};
 
@@ -16,9 +17,6 @@ pub const BATCH: usize = 20_000;
 
 /// Receipts of one device whose numbers lie farther apart are read by themselves.
 const FAR: i64 = 4_096;
-
-/// Bits of a row id that count the rows of one device.
-const COUNTER_BITS: u32 = 40;
 
 /// A receipt that came.
 struct Came {
@@ -132,7 +130,7 @@ impl Batch {
             found.push((id, row.get(1)?, at));
             let sum = Sum::of_receipt(id, row.get(3)?, row.get(4)?, row.get(5)?);
             for day in [sums::EVER, sums::day_of(Moment(at.max(0)))] {
-                let of_day = self.sums.entry((day, id >> COUNTER_BITS)).or_default();
+                let of_day = self.sums.entry((day, row_id::unpack(id).0)).or_default();
                 *of_day = of_day.and(sum);
             }
         }
